@@ -1,0 +1,51 @@
+import type { CodeReference } from "../router/snapshot.ts";
+import type { ResolvedOptions } from "./options.ts";
+
+/** Stands for a handle in the arguments of a constructor: the replica that decodes it gets the handle itself. */
+export class HandleReference {
+  readonly app: string;
+  readonly deployment: string;
+
+  constructor(app: string, deployment: string) {
+    this.app = app;
+    this.deployment = deployment;
+  }
+}
+
+/** One deployment of an application, ready to be run. */
+export interface DeploymentSpec {
+  readonly name: string;
+  readonly kind: "class" | "function";
+  /** Where a replica in another process or thread finds the class or function. */
+  readonly code: CodeReference;
+  /** The class or function itself, for replicas in this process. */
+  readonly target: Function;
+  readonly options: ResolvedOptions;
+  /** Constructor arguments, with a `HandleReference` in place of each bound application. */
+  readonly initArgs: readonly unknown[];
+}
+
+/** A built application: its deployments in the order in which they must be started (callees first). */
+export interface ApplicationSpec {
+  readonly name: string;
+  readonly routePrefix: string | null;
+  readonly ingress: string;
+  readonly deployments: readonly DeploymentSpec[];
+}
+
+/** All that one replica needs to start: given to it by its engine. */
+export interface ReplicaSpec {
+  readonly replicaId: string;
+  readonly app: string;
+  readonly deployment: string;
+  readonly kind: "class" | "function";
+  readonly code: CodeReference;
+  /** Only for engines in this process; never sent. */
+  readonly target: Function | undefined;
+  readonly initArgs: readonly unknown[];
+  readonly options: ResolvedOptions;
+  readonly rank: number;
+  readonly worldSize: number;
+  readonly codeVersion: string;
+  readonly nodeId: string;
+}
