@@ -1,0 +1,149 @@
+import type { Application, DeploymentOptions } from "./deployment/types.ts";
+import type { DeploymentHandle } from "./handle/types.ts";
+
+/** The replica in which code runs. */
+export interface ReplicaContext {
+  readonly app: string;
+  readonly deployment: string;
+  readonly replicaId: string;
+  /** From 0; no two running replicas of a deployment have the same. */
+  readonly rank: number;
+  /** How many replicas the deployment is meant to have. */
+  readonly worldSize: number;
+  /** Changes with the code, the arguments or the `version` of the deployment. */
+  readonly codeVersion: string;
+}
+
+/** The request that is being served. */
+export interface RequestContext {
+  /** Made for the top-level request, the same in every call made while serving it. */
+  readonly requestId: string;
+  /** The route prefix the request came in by; empty for calls through a handle. */
+  readonly route: string;
+  /** The model this call is for, or "". */
+  readonly multiplexedModelId: string;
+  /** When the request is stopped, if it has a deadline. */
+  readonly deadline: Date | undefined;
+  /** Aborts when the request is cancelled or its deadline passes. */
+  readonly signal: AbortSignal;
+}
+
+/** How an application is run. */
+export interface RunOptions {
+  /** Running a name again updates the application of that name. @default "default" */
+  name?: string;
+  /** Where HTTP requests to the application begin; `null`: no HTTP route. @default "/" */
+  routePrefix?: string | null;
+  /** Everything in this process, over the same semantics. @default false */
+  local?: boolean;
+  http?: HttpOptions;
+  /** Gives up deploying when it aborts. */
+  signal?: AbortSignal;
+}
+
+/** Where and how HTTP is served. */
+export interface HttpOptions {
+  /** @default "127.0.0.1" */
+  host?: string;
+  /** 0 takes a free one. @default 8000 */
+  port?: number;
+  /** Milliseconds a request may take from its last header byte to the last byte of its response. @default none */
+  requestTimeoutMs?: number;
+  /** Milliseconds an idle connection stays open. @default 90_000 */
+  keepAliveTimeoutMs?: number;
+  /** @default 16_384 */
+  maxHeaderBytes?: number;
+  /** @default 104_857_600 */
+  maxBodyBytes?: number;
+  /** PEM texts. */
+  tls?: { key: string; cert: string; ca?: string };
+  /** Proxy processes that share the port. @default 1 */
+  workers?: number;
+}
+
+export type ApplicationStatus = "NOT_STARTED" | "DEPLOYING" | "DEPLOY_FAILED" | "RUNNING" | "UNHEALTHY" | "DELETING";
+export type DeploymentStatus = "UPDATING" | "HEALTHY" | "UNHEALTHY" | "DEPLOY_FAILED" | "UPSCALING" | "DOWNSCALING";
+export type ReplicaState = "STARTING" | "UPDATING" | "RECOVERING" | "RUNNING" | "STOPPING";
+
+/** What runs now: applications, their deployments and replicas, and the proxies. */
+export interface ServeStatus {
+  readonly applications: Readonly<
+    Record<
+      string,
+      {
+        readonly status: ApplicationStatus;
+        readonly message: string;
+        readonly routePrefix: string | null;
+        readonly deployments: Readonly<
+          Record<
+            string,
+            {
+              readonly status: DeploymentStatus;
+              readonly message: string;
+              readonly targetReplicas: number;
+              readonly replicas: readonly {
+                readonly replicaId: string;
+                readonly state: ReplicaState;
+                readonly pid: number | undefined;
+                readonly nodeId: string;
+                readonly startedAt: Date;
+              }[];
+            }
+          >
+        >;
+      }
+    >
+  >;
+  readonly proxies: readonly { readonly nodeId: string; readonly url: string; readonly pid: number; readonly status: string }[];
+}
+
+/** Runs applications, and tells code inside a replica where it is. */
+export interface Serve {
+  /**
+   * Deploys, waits until RUNNING, and gives a handle to the ingress deployment. Running a name again updates it.
+   *
+   * The running instance keeps the process alive, as a listening server does, until `shutdown()`.
+   *
+   * @throws {DeploymentFailedError} with the user's own error if a deployment cannot be started.
+   * @throws {ConfigError} for what is not a bound deployment, and for wrong options.
+   */
+  run<T>(app: Application<T>, options?: RunOptions): Promise<DeploymentHandle<T>>;
+  /** A handle to an application's ingress. @default name "default" */
+  getAppHandle<T>(name?: string): DeploymentHandle<T>;
+  /** A handle to one deployment. `app` defaults to the caller's own application inside a replica, to "default" outside. */
+  getDeploymentHandle<T>(name: string, app?: string): DeploymentHandle<T>;
+  status(): Promise<ServeStatus>;
+  /** Stops an application and resolves when its replicas are gone. */
+  delete(name: string): Promise<void>;
+  /** Stops everything and resolves when every process is gone and no socket or file is left. Idempotent; `run` may follow. */
+  shutdown(): Promise<void>;
+  /** The replica this code runs in. Throws outside of one. */
+  getReplicaContext(): ReplicaContext;
+  /** The request being served. Throws outside of one. */
+  getRequestContext(): RequestContext;
+  /** The model of the request being served, or "". */
+  getMultiplexedModelId(): string;
+  /** A deployment class from anything with a `fetch(request)`: Hono, h3, itty-router. */
+  ingress(app: FetchApp): new () => FetchApp;
+  /** The same from a function of handles, run once in each replica; it may be async. */
+  ingress<P extends readonly unknown[]>(build: (...args: P) => FetchApp | Promise<FetchApp>): new (...args: P) => FetchApp;
+}
+
+/** Anything that answers web-standard requests. */
+export interface FetchApp {
+  fetch(request: Request, ...rest: any[]): Response | Promise<Response>;
+}
+
+/** A configuration file: which applications run, and what they change of their code's options. */
+export interface ServeConfig {
+  http?: HttpOptions;
+  logging?: DeploymentOptions["logging"] & { encoding?: "text" | "json" };
+  applications: {
+    name?: string;
+    routePrefix?: string | null;
+    importPath: string;
+    args?: Record<string, unknown>;
+    env?: Record<string, string>;
+    deployments?: (DeploymentOptions & { name: string })[];
+  }[];
+}
