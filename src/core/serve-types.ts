@@ -94,7 +94,12 @@ export interface ServeStatus {
       }
     >
   >;
-  readonly proxies: readonly { readonly nodeId: string; readonly url: string; readonly pid: number; readonly status: string }[];
+  readonly proxies: readonly {
+    readonly nodeId: string;
+    readonly url: string;
+    readonly pid: number;
+    readonly status: string;
+  }[];
 }
 
 /** Runs applications, and tells code inside a replica where it is. */
@@ -126,7 +131,9 @@ export interface Serve {
   /** A deployment class from anything with a `fetch(request)`: Hono, h3, itty-router. */
   ingress(app: FetchApp): new () => FetchApp;
   /** The same from a function of handles, run once in each replica; it may be async. */
-  ingress<P extends readonly unknown[]>(build: (...args: P) => FetchApp | Promise<FetchApp>): new (...args: P) => FetchApp;
+  ingress<P extends readonly unknown[]>(
+    build: (...args: P) => FetchApp | Promise<FetchApp>,
+  ): new (...args: P) => FetchApp;
 }
 
 /** Anything that answers web-standard requests. */

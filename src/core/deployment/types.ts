@@ -4,9 +4,19 @@ import type { AnyFunction, target } from "../handle/types.ts";
 export type AnyClass = abstract new (...args: any[]) => object;
 type Factory = AnyClass & { create(...args: any[]): unknown };
 /** A class with a static `create` is made by it (it may be async), otherwise by its constructor. */
-type BindParameters<D> = D extends Factory ? Parameters<D["create"]> : D extends abstract new (...args: infer P) => unknown ? P : [];
+type BindParameters<D> = D extends Factory
+  ? Parameters<D["create"]>
+  : D extends abstract new (...args: infer P) => unknown
+    ? P
+    : [];
 /** Where the code wants a handle, `bind` takes the application behind it. */
-type BindArg<A> = A extends { readonly [target]: infer T } ? Application<T> : A extends AnyFunction ? A : A extends object ? { [K in keyof A]: BindArg<A[K]> } : A;
+type BindArg<A> = A extends { readonly [target]: infer T }
+  ? Application<T>
+  : A extends AnyFunction
+    ? A
+    : A extends object
+      ? { [K in keyof A]: BindArg<A[K]> }
+      : A;
 type BindArgs<P extends readonly unknown[]> = { [I in keyof P]: BindArg<P[I]> };
 /** What a handle to the deployment is typed by: the class's instance, or the function. */
 type Served<D> = D extends abstract new (...args: any[]) => infer I ? I : D;
@@ -77,7 +87,13 @@ export interface DeploymentOptions {
   /** A replica that has served so many requests is replaced without losing one. @default none */
   maxRequests?: number;
   /** What one replica needs, for engines that place replicas. Memory in megabytes. */
-  resources?: { cpus?: number; gpus?: number; memoryMb?: number; custom?: Record<string, number>; labels?: Record<string, string> };
+  resources?: {
+    cpus?: number;
+    gpus?: number;
+    memoryMb?: number;
+    custom?: Record<string, number>;
+    labels?: Record<string, string>;
+  };
   /** Whether a replica is a process of its own or a worker thread. @default "process" */
   isolation?: "process" | "thread";
   /** Environment variables of the replicas, over those of the driver. @default {} */
@@ -137,7 +153,9 @@ export interface AutoscalingContext {
 }
 
 /** Decides how many replicas a deployment should have; fractions are rounded up. */
-export type AutoscalingPolicy = (context: AutoscalingContext) => number | { replicas: number; state?: Record<string, unknown>; reason?: string };
+export type AutoscalingPolicy = (
+  context: AutoscalingContext,
+) => number | { replicas: number; state?: Record<string, unknown>; reason?: string };
 
 /** How callers choose a replica. */
 export interface RequestRouterOptions {
@@ -167,7 +185,14 @@ export interface ReplicaCandidate {
  */
 export type RouterPolicy = (
   candidates: readonly ReplicaCandidate[],
-  request: { requestId: string; method: string; multiplexedModelId: string; sessionId: string; args: readonly unknown[]; random(): number },
+  request: {
+    requestId: string;
+    method: string;
+    multiplexedModelId: string;
+    sessionId: string;
+    args: readonly unknown[];
+    random(): number;
+  },
 ) => ReplicaCandidate | null;
 
 /** Methods a deployment class may define for its life cycle. All may be async; each is also callable like any other method. */

@@ -15,10 +15,16 @@ type Args<P extends readonly unknown[]> = { [I in keyof P]: Arg<P[I]> };
 /** What a call yields: the awaited return value. */
 type Result<F> = F extends (...args: any[]) => infer R ? Awaited<R> : never;
 /** What a stream yields, one by one. */
-type ItemOf<R> = R extends AsyncIterable<infer I> | Iterable<infer I> ? I : R extends Promise<infer P> ? ItemOf<P> : never;
+type ItemOf<R> = R extends AsyncIterable<infer I> | Iterable<infer I>
+  ? I
+  : R extends Promise<infer P>
+    ? ItemOf<P>
+    : never;
 
 /** Names of the public methods of a deployment class; a function deployment has one, `call`. */
-export type MethodName<T> = T extends AnyFunction ? "call" : { [K in keyof T & string]: T[K] extends AnyFunction ? K : never }[keyof T & string];
+export type MethodName<T> = T extends AnyFunction
+  ? "call"
+  : { [K in keyof T & string]: T[K] extends AnyFunction ? K : never }[keyof T & string];
 type MethodOf<T, K> = T extends AnyFunction ? T : K extends keyof T ? Extract<T[K], AnyFunction> : never;
 
 /** How a handle is set to call: which method `.remote()` means, and whether it streams. */
@@ -33,7 +39,9 @@ export interface DefaultMode {
   stream: false;
 }
 
-type Returned<F extends AnyFunction, M extends Mode> = M["stream"] extends true ? DeploymentResponseGenerator<ItemOf<ReturnType<F>>> : DeploymentResponse<Result<F>>;
+type Returned<F extends AnyFunction, M extends Mode> = M["stream"] extends true
+  ? DeploymentResponseGenerator<ItemOf<ReturnType<F>>>
+  : DeploymentResponse<Result<F>>;
 
 type WithOptions<M extends Mode, O> = {
   method: O extends { methodName: infer N extends string } ? N : M["method"];
@@ -92,7 +100,9 @@ export interface MethodHandle<F extends AnyFunction, M extends Mode = DefaultMod
   /** Calls the method. Sent at once, awaited or not; never throws: every failure is a rejection. */
   remote(...args: Args<Parameters<F>>): Returned<F, M>;
   /** An updated copy that shares the router. @throws {ConfigError} for an unknown key or a value out of range. */
-  options<const O extends Omit<HandleOptions, "methodName">>(options: O & NoOtherKeys<O>): MethodHandle<F, WithOptions<M, O>>;
+  options<const O extends Omit<HandleOptions, "methodName">>(
+    options: O & NoOtherKeys<O>,
+  ): MethodHandle<F, WithOptions<M, O>>;
 }
 
 /** What every handle has, whatever its deployment: the names that a deployment's methods cannot take. */
@@ -109,13 +119,18 @@ export interface HandleMembers<T, M extends Mode> {
    *
    * @throws {ConfigError} for an unknown key or a value out of range.
    */
-  options<const O extends HandleOptions & { methodName?: MethodName<T> }>(options: O & NoOtherKeys<O>): DeploymentHandle<T, WithOptions<M, O>>;
+  options<const O extends HandleOptions & { methodName?: MethodName<T> }>(
+    options: O & NoOtherKeys<O>,
+  ): DeploymentHandle<T, WithOptions<M, O>>;
   /**
    * Calls a method on every running replica, and waits for replicas to exist if there are none.
    *
    * It counts against no limit: for control, never on a hot path.
    */
-  broadcast<K extends MethodName<T>>(method: K, ...args: Args<Parameters<MethodOf<T, K>>>): DeploymentBroadcastResponse<Result<MethodOf<T, K>>>;
+  broadcast<K extends MethodName<T>>(
+    method: K,
+    ...args: Args<Parameters<MethodOf<T, K>>>
+  ): DeploymentBroadcastResponse<Result<MethodOf<T, K>>>;
 }
 
 type MethodHandles<T, M extends Mode> = T extends AnyFunction
@@ -166,7 +181,8 @@ export interface DeploymentResponse<R> extends Promise<R> {
  *
  * An error comes after the items before it, is delivered once, and `done` follows.
  */
-export interface DeploymentResponseGenerator<I> extends AsyncIterableIterator<I, undefined, undefined>, AsyncDisposable {
+export interface DeploymentResponseGenerator<I>
+  extends AsyncIterableIterator<I, undefined, undefined>, AsyncDisposable {
   readonly requestId: string;
   readonly cancelled: boolean;
   /** Ends the stream and drops unread items; the next `next()` rejects with `RequestCancelledError`. Idempotent. */
