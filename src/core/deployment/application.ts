@@ -2,6 +2,7 @@ import { ConfigError } from "../errors.ts";
 import { BoundApplication, DeploymentDefinition } from "./deployment.ts";
 import { isClass, show } from "./option-checks.ts";
 import { deploymentName } from "./options.ts";
+import { routePrefix as routePrefixCheck } from "./run-options.ts";
 import { HandleReference, type ApplicationSpec, type DeploymentSpec } from "./spec.ts";
 
 /** Values nested deeper are left as they are: they could not be sent anyway. */
@@ -21,7 +22,7 @@ export function buildApplication(
 ): ApplicationSpec {
   const { name, routePrefix } = options;
   deploymentName(name, "name");
-  checkRoutePrefix(routePrefix);
+  routePrefixCheck(routePrefix, "routePrefix");
   if (!(app instanceof BoundApplication)) throw notAnApplication(app);
   const graph = new Graph(name);
   const ingress = graph.add(app);
@@ -141,15 +142,6 @@ function entriesOf(container: object): [PropertyKey, unknown][] {
 
 function pathOf(path: string, key: PropertyKey, inArray: boolean): string {
   return inArray ? `${path}[${String(key)}]` : `${path}.${String(key)}`;
-}
-
-function checkRoutePrefix(prefix: unknown): void {
-  if (prefix === null || prefix === "/") return;
-  if (typeof prefix === "string" && prefix.startsWith("/") && !prefix.endsWith("/")) return;
-  throw new ConfigError(
-    `routePrefix must begin with "/" and not end with one, or be null for no HTTP route, not ${show(prefix)}.`,
-    { path: "routePrefix" },
-  );
 }
 
 function notBound(value: unknown, path: string, deployment: string): ConfigError {

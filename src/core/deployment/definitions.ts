@@ -1,5 +1,6 @@
 import type { CodeReference } from "../router/snapshot.ts";
 import { stackCodeSites, type CodeSites } from "./code-site.ts";
+import type { RouterPolicy } from "./types.ts";
 
 /**
  * What is defined where: the classes and functions given to `deployment()`, and the policies among its options.
@@ -41,6 +42,11 @@ export class Definitions {
   /** The class or function behind a reference, if its module has defined it in this process. */
   find(reference: CodeReference): Function | undefined {
     return this.#defined.get(keyOf(reference.module, reference.name))?.[reference.ordinal];
+  }
+
+  /** The routing policy behind a reference. The types cannot tell: a reference of `ResolvedOptions.policy` always names one. */
+  policy(reference: CodeReference): RouterPolicy | undefined {
+    return this.find(reference) as RouterPolicy | undefined;
   }
 
   /** What a module has defined so far, for messages. */

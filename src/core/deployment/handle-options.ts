@@ -117,7 +117,7 @@ const serialization: Check<SerializationName> = (value, path) => {
 };
 
 /** By shape, not by class: signals of other realms and of polyfills do as well. */
-const abortSignal: Check<AbortSignal> = (value, path) => {
+export const abortSignal: Check<AbortSignal> = (value, path) => {
   const signal = value as Partial<AbortSignal> | null;
   if (
     typeof signal === "object" &&
