@@ -1,4 +1,4 @@
-import type { Call } from "../handle/call.ts";
+import type { Call, CallTemplate } from "../handle/call.ts";
 import type { ReplicaTarget } from "../router/snapshot.ts";
 
 /** Why a replica would not take a call; it has not run, and may be sent elsewhere. */
@@ -49,6 +49,8 @@ export type ConnectReplica = (target: ReplicaTarget, listener: ReplicaClientList
 export interface BodyEncoder {
   /** @throws {SerializationError} if an argument cannot travel. */
   encode(call: Call): EncodedBody;
+  /** The arguments of a body, as a replica would get them. */
+  decode(template: CallTemplate, body: EncodedBody): unknown[];
 }
 
 /** Encoded arguments that wait for a connection: a slice of a page shared with others, which is free when none needs it. */

@@ -64,10 +64,13 @@ export class Call {
   slot: unknown = undefined;
   /** The wire's own number for it on its connection. */
   wireId = 0;
+  /** Stream items that have arrived. */
+  items = 0;
 
-  constructor(template: CallTemplate, sink: CallSink, fields: CallFields) {
+  /** @param sink undefined: the call itself, of a subclass that is one. */
+  constructor(template: CallTemplate, sink: CallSink | undefined, fields: CallFields) {
     this.template = template;
-    this.sink = sink;
+    this.sink = sink ?? (this as unknown as CallSink);
     this.args = fields.args;
     this.parent = fields.parent;
     this.sequence = fields.sequence;

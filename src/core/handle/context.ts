@@ -1,6 +1,11 @@
+import type { ReplicaIdentity } from "../replica/replica.ts";
+
 /** Something that ends when the request it was made for ends early: a call made downstream. */
 export interface Cancellable {
-  cancelBy(reason: unknown): void;
+  /** Its place in its request's list, which the request keeps. */
+  scopeIndex: number;
+  /** The request was cancelled or its time is up: end with an error, and tell the replica. */
+  endWith(error: Error): void;
 }
 
 /**
@@ -9,6 +14,8 @@ export interface Cancellable {
  * The signal is made when somebody asks for it; the set of downstream calls when there is one.
  */
 export interface RequestScope {
+  /** The replica that serves it. */
+  readonly identity: ReplicaIdentity;
   readonly requestId: string;
   readonly route: string;
   readonly multiplexedModelId: string;
@@ -19,7 +26,7 @@ export interface RequestScope {
   readonly signal: AbortSignal;
   /** Set once the request was cancelled or its deadline has passed: the error that further calls get. */
   readonly endedBy: Error | undefined;
-  /** Cancels `child` when the request is cancelled. Returns nothing; `forget` undoes it. */
+  /** Ends `child` when the request ends early; `forget` undoes it. */
   adopt(child: Cancellable): void;
   forget(child: Cancellable): void;
 }

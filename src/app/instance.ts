@@ -1,0 +1,107 @@
+import { randomBytes } from "node:crypto";
+import { Controller } from "../control/controller.ts";
+import type { Engine } from "../core/contracts/engine.ts";
+import { defaultHandleOptions } from "../core/deployment/handle-options.ts";
+import { definitions } from "../core/deployment/definitions.ts";
+import type { ApplicationSpec } from "../core/deployment/spec.ts";
+import { DeploymentUnavailableError } from "../core/errors.ts";
+import { Caller } from "../core/handle/caller.ts";
+import { Handle } from "../core/handle/handle.ts";
+import type { RouterPolicy } from "../core/router/policy.ts";
+import type { ReplicaTarget } from "../core/router/snapshot.ts";
+import { processState } from "../engine/process-state.ts";
+import { systemClock } from "../engine/system-clock.ts";
+import { bodyEncoder, connector, handleExtension } from "../engine/wire-setup.ts";
+import { stderrLog } from "../observe/log.ts";
+import { formats } from "../wire/codec/format.ts";
+import { ByteWriter } from "../wire/codec/writer.ts";
+import { defaultLimits } from "../wire/limits.ts";
+import type { Transport } from "../wire/transport.ts";
+import type { WireContext } from "../wire/wire-context.ts";
+
+/** What differs between an instance over processes and one in memory. */
+export interface Platform {
+  engine(isolation: "process" | "thread"): Engine;
+  open(target: ReplicaTarget): Transport;
+  /** Frees what the platform itself holds, when every replica is gone. */
+  close(): Promise<void>;
+}
+
+/** Builds the platform over the wire context and caller of the instance. */
+export type MakePlatform = (context: WireContext, caller: Caller) => Platform | Promise<Platform>;
+
+/** One running heliostat: a controller, the replicas it has started, and the handles that call them. */
+export class Instance {
+  readonly controller: Controller;
+  readonly caller: Caller;
+  readonly #context: WireContext;
+  readonly #platform: Platform;
+  #closing: Promise<void> | undefined = undefined;
+
+  private constructor(parts: { context: WireContext; caller: Caller; controller: Controller; platform: Platform }) {
+    this.#context = parts.context;
+    this.caller = parts.caller;
+    this.controller = parts.controller;
+    this.#platform = parts.platform;
+  }
+
+  static async open(makePlatform: MakePlatform): Promise<Instance> {
+    const peerId = randomBytes(16);
+    let caller!: Caller;
+    let controller!: Controller;
+    let platform!: Platform;
+    const context: WireContext = {
+      clock: systemClock,
+      formats: formats(handleExtension(() => caller)),
+      limits: defaultLimits,
+      token: randomBytes(32),
+      peerId,
+    };
+    const log = stderrLog("warn", "heliostat");
+    caller = new Caller({
+      clock: systemClock,
+      contexts: processState.contexts,
+      directory: { subscribe: (...args) => controller.directory.subscribe(...args) },
+      connect: connector(context, (target) => platform.open(target)),
+      encoder: bodyEncoder(context),
+      log,
+      nodeId: "local",
+      requestIdPrefix: peerId.toString("hex").slice(0, 12),
+      resolvePolicy: (reference) => definitions.find(reference) as RouterPolicy | undefined,
+    });
+    platform = await makePlatform(context, caller);
+    controller = new Controller({ clock: systemClock, engines: (isolation) => platform.engine(isolation), log, nodeId: "local" });
+    return new Instance({ context, caller, controller, platform });
+  }
+
+  /** Deploys and gives a handle to the ingress. */
+  async run(app: ApplicationSpec): Promise<Handle> {
+    this.#checkTravels(app);
+    await this.controller.deploy(app);
+    return this.handle(app.name, app.ingress);
+  }
+
+  handle(app: string, deployment: string): Handle {
+    return new Handle(this.caller, { app, deployment }, defaultHandleOptions);
+  }
+
+  /** Ends open calls, stops every replica and frees everything. Idempotent. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    this.caller.close(new DeploymentUnavailableError("heliostat was shut down. Call serve.run() again before making calls."));
+    await this.controller.shutdown();
+    await this.#platform.close();
+  }
+
+  /** A constructor argument that cannot travel is an error of `run`, not of each replica's start. */
+  #checkTravels(app: ApplicationSpec): void {
+    const structured = this.#context.formats.byName("structured");
+    for (const { initArgs, options } of app.deployments) {
+      structured.encodeArgs(initArgs, new ByteWriter(new Uint8Array(256)));
+      if (options.userConfig !== undefined) structured.encode(options.userConfig.value, new ByteWriter(new Uint8Array(256)), "result");
+    }
+  }
+}

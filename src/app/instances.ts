@@ -1,0 +1,102 @@
+import { buildApplication } from "../core/deployment/application.ts";
+import { DeploymentUnavailableError } from "../core/errors.ts";
+import type { Caller } from "../core/handle/caller.ts";
+import type { Handle } from "../core/handle/handle.ts";
+import type { ServeStatus } from "../core/serve-types.ts";
+import { Instance } from "./instance.ts";
+import { memoryPlatform, processPlatform } from "./platforms.ts";
+import { resolveRunOptions } from "./run-options.ts";
+import { SignalHandler } from "./signal-handler.ts";
+
+type Where = "processes" | "memory";
+
+/** What runs in this driver: one instance over processes, one in memory, each opened when it is first needed. */
+export class Instances {
+  readonly #open = new Map<Where, Promise<Instance>>();
+  readonly #ready = new Map<Where, Instance>();
+  /** Which instance runs an application, and its ingress. */
+  readonly #apps = new Map<string, { readonly where: Where; readonly ingress: string }>();
+  readonly #signals = new SignalHandler(() => this.shutdown());
+
+  async run(app: unknown, given: object): Promise<Handle> {
+    const options = resolveRunOptions(given);
+    const spec = buildApplication(app, options);
+    const { name, signal } = options;
+    signal?.throwIfAborted();
+    const where: Where = options.local ? "memory" : "processes";
+    const before = this.#apps.get(name);
+    if (before !== undefined && before.where !== where) await this.delete(name);
+    const instance = await this.#instance(where);
+    this.#apps.set(name, { where, ingress: spec.ingress });
+    const abandon = (): void => void instance.controller.delete(name);
+    signal?.addEventListener("abort", abandon, { once: true });
+    try {
+      return await instance.run(spec);
+    } catch (error) {
+      if (before === undefined) this.#apps.delete(name);
+      else this.#apps.set(name, before);
+      if (this.#apps.size === 0) await this.shutdown();
+      signal?.throwIfAborted();
+      throw error;
+    } finally {
+      signal?.removeEventListener("abort", abandon);
+    }
+  }
+
+  ingressOf(app: string): string | undefined {
+    return this.#apps.get(app)?.ingress;
+  }
+
+  /** The caller through which an application is reached, or any, which then says that there is no such application. */
+  callerFor(app: string): Caller | undefined {
+    const where = this.#apps.get(app)?.where;
+    return (where === undefined ? [...this.#ready.values()][0] : this.#ready.get(where))?.caller;
+  }
+
+  status(): ServeStatus {
+    const applications: Record<string, ServeStatus["applications"][string]> = {};
+    for (const instance of this.#ready.values()) Object.assign(applications, instance.controller.status().applications);
+    return { applications, proxies: [] };
+  }
+
+  /** @throws {DeploymentUnavailableError} if there is no such application. */
+  async delete(name: string): Promise<void> {
+    const app = this.#apps.get(name);
+    if (app === undefined) {
+      const names = [...this.#apps.keys()].map((known) => `"${known}"`).join(", ") || "none";
+      throw new DeploymentUnavailableError(`There is no application "${name}" to delete. Running: ${names}.`);
+    }
+    this.#apps.delete(name);
+    await this.#ready.get(app.where)?.controller.delete(name);
+  }
+
+  /** Ends everything; afterwards `run` starts afresh. */
+  async shutdown(): Promise<void> {
+    this.#apps.clear();
+    const opened = [...this.#open.values()];
+    this.#open.clear();
+    await Promise.all(
+      opened.map(async (opening) => {
+        const instance = await opening.catch(() => undefined);
+        await instance?.close();
+        for (const [where, ready] of this.#ready) if (ready === instance) this.#ready.delete(where);
+      }),
+    );
+    if (this.#open.size === 0) this.#signals.remove();
+  }
+
+  #instance(where: Where): Promise<Instance> {
+    let opening = this.#open.get(where);
+    if (opening === undefined) {
+      this.#signals.install();
+      opening = Instance.open(where === "memory" ? memoryPlatform : processPlatform).then((instance) => {
+        this.#ready.set(where, instance);
+        return instance;
+      });
+      this.#open.set(where, opening);
+      opening.catch(() => this.#open.delete(where));
+    }
+    return opening;
+  }
+}
+

@@ -1,0 +1,51 @@
+import type { Caller } from "../core/handle/caller.ts";
+import { ControlServer } from "../engine/control-server.ts";
+import { MemoryEngine } from "../engine/memory/engine.ts";
+import { ProcessEngine } from "../engine/process/engine.ts";
+import { Reaper } from "../engine/process/reaper.ts";
+import { RuntimeDirectory } from "../engine/process/runtime-directory.ts";
+import { processState } from "../engine/process-state.ts";
+import { systemClock } from "../engine/system-clock.ts";
+import { ThreadEngine } from "../engine/thread/engine.ts";
+import { stderrLog } from "../observe/log.ts";
+import { connectSocket } from "../transport/socket.ts";
+import type { WireContext } from "../wire/wire-context.ts";
+import type { Platform } from "./instance.ts";
+
+/** As long as a timer can be. */
+const FOREVER_MS = 2_147_483_647;
+
+/** Replicas in processes and threads of their own. */
+export async function processPlatform(context: WireContext): Promise<Platform> {
+  const directory = new RuntimeDirectory();
+  const reaper = new Reaper(directory.path, directory.parent);
+  const control = await ControlServer.open({ path: directory.file("c.sock"), formats: context.formats, limits: context.limits, token: context.token });
+  const processes = new ProcessEngine({ context, control, directory, reaper });
+  const threads = new ThreadEngine({ context, control, directory });
+  return {
+    engine: (isolation) => (isolation === "thread" ? threads : processes),
+    open: ({ address }) => (address.threadOf === process.pid ? threads.open(address) : connectSocket(address.socketPath!)),
+    async close() {
+      await Promise.all([processes.close(), threads.close()]);
+      control.close();
+      await reaper.close();
+      directory.remove();
+    },
+  };
+}
+
+/** Everything in this process. */
+export function memoryPlatform(context: WireContext, caller: Caller): Platform {
+  const { contexts, residence } = processState;
+  const engine = new MemoryEngine({ context, clock: systemClock, contexts, residence, deadlines: caller.deadlines, log: stderrLog("warn", "heliostat") });
+  // An instance keeps its process alive, as a listening server does; there is no server here.
+  const alive = setInterval(() => {}, FOREVER_MS);
+  return {
+    engine: () => engine,
+    open: (target) => engine.open(target),
+    async close() {
+      await engine.close();
+      clearInterval(alive);
+    },
+  };
+}

@@ -1,0 +1,99 @@
+import { defaultHandleOptions } from "../core/deployment/handle-options.ts";
+import { DeploymentUnavailableError, HeliostatError } from "../core/errors.ts";
+import { Handle } from "../core/handle/handle.ts";
+import type { DeploymentHandle } from "../core/handle/types.ts";
+import type { ReplicaIdentity } from "../core/replica/replica.ts";
+import type { FetchApp, ReplicaContext, RequestContext, Serve, ServeStatus } from "../core/serve-types.ts";
+import { processState } from "../engine/process-state.ts";
+import type { Instances } from "./instances.ts";
+import { unreachableCaller } from "./unreachable-caller.ts";
+
+let loading: Promise<Instances> | undefined;
+let loaded: Instances | undefined;
+
+/** The driver's part is loaded when it is needed: a replica, which imports this module with the user's, never needs it. */
+async function instances(): Promise<Instances> {
+  loading ??= import("./instances.ts").then((module) => new module.Instances());
+  return (loaded = await loading);
+}
+
+/** The replica whose code is running, if any. */
+function identity(): ReplicaIdentity | undefined {
+  return processState.contexts.get()?.identity ?? processState.residence.get() ?? processState.replica?.identity;
+}
+
+/** Runs applications, and tells code inside a replica where it is. */
+export const serve: Serve = {
+  async run(app, options = {}) {
+    const { replica } = processState;
+    if (replica !== undefined) {
+      // The script is loaded in a replica for its definitions only: what follows is the driver's.
+      replica.onPark();
+      return new Promise<never>(() => {});
+    }
+    return (await (await instances()).run(app, options)) as unknown as DeploymentHandle<never>;
+  },
+
+  getAppHandle<T>(name = "default") {
+    return handleTo<T>(name, loaded?.ingressOf(name) ?? "");
+  },
+
+  getDeploymentHandle<T>(name: string, app?: string) {
+    return handleTo<T>(app ?? identity()?.app ?? "default", name);
+  },
+
+  async status() {
+    if (processState.replica !== undefined) return (await processState.replica.status()) as ServeStatus;
+    return loaded === undefined ? { applications: {}, proxies: [] } : loaded.status();
+  },
+
+  async delete(name) {
+    await loaded?.delete(name);
+  },
+
+  async shutdown() {
+    await loading;
+    await loaded?.shutdown();
+  },
+
+  getReplicaContext(): ReplicaContext {
+    const found = identity();
+    if (found === undefined) {
+      throw new HeliostatError("serve.getReplicaContext() was called outside a replica. Call it in a deployment's constructor or methods.");
+    }
+    return { ...found };
+  },
+
+  getRequestContext(): RequestContext {
+    const scope = processState.contexts.get();
+    if (scope === undefined) {
+      throw new HeliostatError("serve.getRequestContext() was called outside a request. Call it in a method while it serves a call.");
+    }
+    const { requestId, route, multiplexedModelId, deadlineMs } = scope;
+    const deadline = deadlineMs === Infinity ? undefined : new Date(Date.now() + deadlineMs - performance.now());
+    return {
+      requestId,
+      route,
+      multiplexedModelId,
+      deadline,
+      get signal() {
+        return scope.signal;
+      },
+    };
+  },
+
+  getMultiplexedModelId() {
+    return serve.getRequestContext().multiplexedModelId;
+  },
+
+  ingress(_app: unknown): new () => FetchApp {
+    throw new HeliostatError("serve.ingress() is not available yet: this version serves calls through handles, not HTTP.");
+  },
+};
+
+function handleTo<T>(app: string, deployment: string): DeploymentHandle<T> {
+  const caller = processState.replica?.caller ?? loaded?.callerFor(app);
+  const reached =
+    caller ?? unreachableCaller(new DeploymentUnavailableError(`Application "${app}" is not running: nothing is. Start it with serve.run(app, { name: "${app}" }).`));
+  return new Handle(reached, { app, deployment }, defaultHandleOptions) as unknown as DeploymentHandle<T>;
+}

@@ -1,0 +1,138 @@
+import { HeliostatError, RequestCancelledError, RequestTimeoutError } from "../errors.ts";
+import { Call, type CallFields, type CallSink, CallState } from "./call.ts";
+import type { Cancellable, RequestScope } from "./context.ts";
+import type { DeadlineEntry, Expiring } from "./deadlines.ts";
+import type { MethodTarget } from "./method-target.ts";
+import { appendLocalStack } from "./remote-error.ts";
+import { settleWithError } from "./settle.ts";
+
+/** Where a call was made, captured as an Error captures it; formatted only if it is read. */
+export interface CallSite {
+  readonly stack?: string;
+}
+
+/**
+ * A call as its caller's side sees it: what must be undone when it settles, and how it is ended early.
+ *
+ * The subclasses say what a result means. `settled` must be the first thing they do when the outcome comes.
+ */
+export abstract class OutgoingCall extends Call implements CallSink, Cancellable, Expiring {
+  readonly target: MethodTarget;
+  readonly site: CallSite | undefined;
+  /** Set once it was cancelled. */
+  cancelled = false;
+  scopeIndex = -1;
+  #deadline: DeadlineEntry | undefined = undefined;
+  #onAbort: (() => void) | undefined = undefined;
+
+  constructor(target: MethodTarget, fields: CallFields, site: CallSite | undefined) {
+    super(target, undefined, fields);
+    this.target = target;
+    this.site = site;
+  }
+
+  /** The id of the request that this call is part of. */
+  get requestId(): string {
+    return this.parent?.requestId ?? this.target.caller.requestIdOf(this.sequence);
+  }
+
+  /**
+   * Ties the call to its deadline, its signal and the request it serves.
+   *
+   * @returns false if one of them has ended already: the call is settled and must not be sent.
+   */
+  attach(): boolean {
+    const { caller, signal } = this.target;
+    const parent: RequestScope | undefined = this.parent;
+    if (parent !== undefined) {
+      if (parent.endedBy !== undefined) {
+        settleWithError(this, inheritedEnd(this, parent.endedBy));
+        return false;
+      }
+      parent.adopt(this);
+    }
+    if (signal !== undefined) {
+      if (signal.aborted) {
+        this.cancel(signal.reason, true);
+        return false;
+      }
+      this.#onAbort = () => this.cancel(signal.reason, true);
+      signal.addEventListener("abort", this.#onAbort, { once: true });
+    }
+    if (this.deadlineMs !== Infinity) {
+      if (this.deadlineMs <= caller.clock.now()) {
+        this.expire();
+        return false;
+      }
+      this.#deadline = caller.deadlines.add(this);
+    }
+    return true;
+  }
+
+  /** Ends the call unless it has an outcome already. Idempotent. */
+  cancel(reason?: unknown, hasReason = false): void {
+    if (this.state === CallState.SETTLED) return;
+    this.cancelled = true;
+    this.endWith(cancelledError(this.requestId, hasReason ? { cause: reason } : {}));
+  }
+
+  expire(): void {
+    this.endWith(
+      new RequestTimeoutError(
+        `The request to ${this.template.deployment}.${this.template.method} was stopped: its ${this.timeoutMs} ms were over. Give a longer timeoutMs, or find what takes so long.`,
+        { timeoutMs: this.timeoutMs, stopped: true },
+      ),
+    );
+  }
+
+  endWith(error: Error): void {
+    this.target.router.abandon(this, error);
+  }
+
+  abstract resolve(value: unknown): void;
+  abstract reject(error: unknown): void;
+  abstract item(value: unknown, bytes: number): void;
+
+  /** Undoes what `attach` did. */
+  protected release(): void {
+    if (this.scopeIndex >= 0) this.parent!.forget(this);
+    if (this.#deadline !== undefined) {
+      this.target.caller.deadlines.remove(this.#deadline);
+      this.#deadline = undefined;
+    }
+    if (this.#onAbort !== undefined) {
+      this.target.signal!.removeEventListener("abort", this.#onAbort);
+      this.#onAbort = undefined;
+    }
+  }
+
+  /** Lets an error tell where the call was made as well as where it failed. */
+  protected explain(error: unknown): unknown {
+    this.target.caller.noteFailure();
+    if (error instanceof Error && this.site?.stack !== undefined) {
+      appendLocalStack(error, this.site.stack, `${this.template.deployment}.${this.template.method}`);
+    }
+    return error;
+  }
+}
+
+export function cancelledError(requestId: string, options: { cause?: unknown } = {}): RequestCancelledError {
+  return new RequestCancelledError(`Request ${requestId} was cancelled.`, { requestId, ...options });
+}
+
+/** Each call gets an error of its own: a stack that is added to one must not show in another. */
+function inheritedEnd(call: OutgoingCall, end: Error): Error {
+  if (end instanceof RequestTimeoutError) {
+    return new RequestTimeoutError(
+      `The call to ${call.template.deployment}.${call.template.method} was not sent: the time of the request that makes it (${end.timeoutMs} ms) is over.`,
+      { timeoutMs: end.timeoutMs, stopped: true },
+    );
+  }
+  if (end instanceof RequestCancelledError || !HeliostatError.isInstance(end)) {
+    return new RequestCancelledError(
+      `The call to ${call.template.deployment}.${call.template.method} was not sent: request ${call.requestId}, which makes it, was cancelled.`,
+      { requestId: call.requestId, cause: end },
+    );
+  }
+  return end;
+}

@@ -1,0 +1,44 @@
+import { DeploymentFailedError } from "../errors.ts";
+
+/** A class's life-cycle methods as the host calls them. */
+interface Hooks {
+  reconfigure?(userConfig: unknown): unknown;
+  checkHealth?(): unknown;
+  [Symbol.asyncDispose]?(): PromiseLike<void>;
+  [Symbol.dispose]?(): void;
+}
+
+/** Makes what a replica serves: an instance, by the class's static `create` if it has one, or the function itself. */
+export async function construct(target: Function, kind: "class" | "function", args: readonly unknown[]): Promise<object | Function> {
+  if (kind === "function") return target;
+  const { create } = target as { create?: unknown };
+  if (typeof create !== "function") return Reflect.construct(target, args) as object;
+  const made: unknown = await Reflect.apply(create, target, args);
+  if (typeof made === "object" && made !== null) return made;
+  throw new DeploymentFailedError(`${target.name}.create() gave ${made === null ? "null" : typeof made}; it must give an instance of the class.`, {
+    deployment: target.name,
+  });
+}
+
+/** @throws {DeploymentFailedError} if the class cannot be reconfigured, and whatever its method throws. */
+export async function reconfigure(instance: object | Function, deployment: string, userConfig: unknown): Promise<void> {
+  const hooks = instance as Hooks;
+  if (typeof hooks.reconfigure !== "function") {
+    throw new DeploymentFailedError(`Deployment "${deployment}" has a userConfig but no method reconfigure(userConfig) to receive it. Add the method, or remove the option.`, {
+      deployment,
+    });
+  }
+  await hooks.reconfigure(userConfig);
+}
+
+/** Throws what the user's check throws; without a check everything is well. */
+export async function checkHealth(instance: object | Function): Promise<void> {
+  await (instance as Hooks).checkHealth?.();
+}
+
+/** Runs the destructor, if there is one. */
+export async function dispose(instance: object | Function): Promise<void> {
+  const hooks = instance as Hooks;
+  if (typeof hooks[Symbol.asyncDispose] === "function") await hooks[Symbol.asyncDispose]!();
+  else if (typeof hooks[Symbol.dispose] === "function") hooks[Symbol.dispose]!();
+}

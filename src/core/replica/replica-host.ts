@@ -1,0 +1,176 @@
+import type { Clock } from "../contracts/clock.ts";
+import type { ContextStore } from "../contracts/context-store.ts";
+import type { ControllerMessage, ReplicaMessage } from "../contracts/control-messages.ts";
+import type { Log } from "../contracts/log.ts";
+import type { ReplicaSpec } from "../deployment/spec.ts";
+import { ReplicaUnavailableError } from "../errors.ts";
+import type { RequestScope } from "../handle/context.ts";
+import type { Deadlines } from "../handle/deadlines.ts";
+import type { DeploymentSnapshot, ReplicaAddress } from "../router/snapshot.ts";
+import { checkHealth, construct, dispose, reconfigure } from "./instance.ts";
+import { methodsOf, Replica, type ReplicaIdentity } from "./replica.ts";
+
+export interface ReplicaHostOptions {
+  readonly spec: ReplicaSpec;
+  readonly clock: Clock;
+  readonly contexts: ContextStore<RequestScope>;
+  /** Which replica code runs for, where several share a process: life-cycle methods run in it. */
+  readonly residence: ContextStore<ReplicaIdentity>;
+  readonly deadlines: Deadlines;
+  readonly log: Log;
+  /** Finds the user's class or function. */
+  load(): Promise<Function>;
+  /** Begins to accept callers; called once the replica can serve. */
+  listen(replica: Replica): Promise<ReplicaAddress>;
+  send(message: ReplicaMessage): void;
+  /** Snapshots and answers for the handles of this process. */
+  onSnapshot(snapshot: DeploymentSnapshot): void;
+  onCalled(message: Extract<ControllerMessage, { type: "called" }>): void;
+  /** Memory of the process in MB, where the engine can tell. */
+  memoryMb?(): number;
+  /** The replica has ended: free everything and exit. */
+  end(): void;
+}
+
+/** How often memory is looked at, where a limit is set. */
+const MEMORY_PERIOD_MS = 1_000;
+
+/** The life of one replica as the controller directs it: load, construct, serve, drain, end. */
+export class ReplicaHost {
+  readonly replica: Replica;
+  readonly #options: ReplicaHostOptions;
+  #instance: object | Function | undefined = undefined;
+  #phase: "load" | "construct" | "reconfigure" | "health" = "load";
+  #stopping: Promise<void> | undefined = undefined;
+
+  constructor(options: ReplicaHostOptions) {
+    const { spec, clock, contexts, deadlines } = options;
+    this.#options = options;
+    this.replica = new Replica({
+      identity: {
+        app: spec.app,
+        deployment: spec.deployment,
+        replicaId: spec.replicaId,
+        rank: spec.rank,
+        worldSize: spec.worldSize,
+        codeVersion: spec.codeVersion,
+      },
+      clock,
+      contexts,
+      deadlines,
+      maxOngoingRequests: spec.options.maxOngoingRequests,
+      maxRequests: spec.options.maxRequests,
+      onWorn: (reason) => options.send({ type: "worn-out", reason }),
+    });
+  }
+
+  handle(message: ControllerMessage): void {
+    switch (message.type) {
+      case "initialize":
+        void this.#initialize();
+        return;
+      case "reconfigure":
+        void this.#reconfigure(message);
+        return;
+      case "check-health":
+        void this.#checkHealth(message.id);
+        return;
+      case "stop":
+        void this.stop(message.timeoutMs);
+        return;
+      case "snapshot":
+        this.#options.onSnapshot(message.snapshot);
+        return;
+      case "called":
+        this.#options.onCalled(message);
+        return;
+    }
+  }
+
+  /** Drains, destroys the instance and ends. Idempotent: the first call counts. */
+  stop(timeoutMs: number): Promise<void> {
+    return (this.#stopping ??= this.#stop(timeoutMs));
+  }
+
+  async #initialize(): Promise<void> {
+    const { spec, send } = this.#options;
+    try {
+      const target = await this.#options.load();
+      await this.#reside(async () => {
+        this.#phase = "construct";
+        this.#instance = await construct(target, spec.kind, spec.initArgs);
+        this.#phase = "reconfigure";
+        if (spec.options.userConfig !== undefined) await reconfigure(this.#instance, spec.deployment, spec.options.userConfig.value);
+        this.#phase = "health";
+        await checkHealth(this.#instance);
+      });
+      if (this.#stopping !== undefined) return;
+      this.replica.open(this.#instance!);
+      const address = await this.#options.listen(this.replica);
+      send({ type: "ready", address, methods: methodsOf(this.#instance!) });
+      this.#watchMemory();
+    } catch (error) {
+      send({ type: "failed", phase: this.#phase, error });
+      void this.stop(0);
+    }
+  }
+
+  async #reconfigure(message: Extract<ControllerMessage, { type: "reconfigure" }>): Promise<void> {
+    const { spec, send } = this.#options;
+    this.replica.setLimit(message.options.maxOngoingRequests);
+    this.replica.identity.worldSize = message.options.worldSize;
+    try {
+      const { userConfig } = message;
+      if (userConfig !== undefined && this.#instance !== undefined) {
+        await this.#reside(() => reconfigure(this.#instance!, spec.deployment, userConfig.value));
+      }
+      send({ type: "reconfigured", id: message.id });
+    } catch (error) {
+      send({ type: "reconfigured", id: message.id, error });
+    }
+  }
+
+  async #checkHealth(id: number): Promise<void> {
+    const { send } = this.#options;
+    try {
+      if (this.#instance !== undefined) await this.#reside(() => checkHealth(this.#instance!));
+      send({ type: "health", id });
+    } catch (error) {
+      send({ type: "health", id, error });
+    }
+  }
+
+  async #stop(timeoutMs: number): Promise<void> {
+    const { clock, log, spec, end } = this.#options;
+    await new Promise<void>((resolve) => {
+      const timer = clock.setTimer(timeoutMs, resolve);
+      void this.replica.drain().then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+    this.replica.abort(new ReplicaUnavailableError(`Replica ${spec.replicaId} was stopped while the request ran: its time to finish (${timeoutMs} ms) was over.`));
+    try {
+      if (this.#instance !== undefined) await this.#reside(() => dispose(this.#instance!));
+    } catch (error) {
+      log.error(`The destructor of ${spec.replicaId} failed: ${String(error)}`);
+    }
+    end();
+  }
+
+  #watchMemory(): void {
+    const { clock, send, spec } = this.#options;
+    const limitMb = spec.options.maxMemoryMb;
+    const memoryMb = this.#options.memoryMb?.();
+    if (limitMb === undefined || memoryMb === undefined || this.#stopping !== undefined) return;
+    if (memoryMb > limitMb) {
+      send({ type: "worn-out", reason: `it uses ${Math.round(memoryMb)} MB, over maxMemoryMb (${limitMb})` });
+      return;
+    }
+    clock.setTimer(MEMORY_PERIOD_MS, () => this.#watchMemory());
+  }
+
+  #reside<T>(fn: () => Promise<T>): Promise<T> {
+    return this.#options.residence.run(this.replica.identity, fn);
+  }
+}

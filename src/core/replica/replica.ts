@@ -1,0 +1,300 @@
+import type { Clock } from "../contracts/clock.ts";
+import type { ContextStore } from "../contracts/context-store.ts";
+import { HeliostatError, RequestCancelledError, RequestTimeoutError, StreamMismatchError, UnknownMethodError } from "../errors.ts";
+import type { RequestScope } from "../handle/context.ts";
+import type { Deadlines } from "../handle/deadlines.ts";
+import { callableMethods, findMethod } from "./methods.ts";
+import type { IncomingCall, Peer } from "./incoming-call.ts";
+import { ActiveRequest } from "./request-scope.ts";
+import { iteratorOf, pump } from "./streaming.ts";
+
+/** What `getReplicaContext()` shows, fixed for the life of the replica but for the world's size. */
+export interface ReplicaIdentity {
+  readonly app: string;
+  readonly deployment: string;
+  readonly replicaId: string;
+  readonly rank: number;
+  worldSize: number;
+  readonly codeVersion: string;
+}
+
+export interface ReplicaOptions {
+  readonly identity: ReplicaIdentity;
+  readonly clock: Clock;
+  readonly contexts: ContextStore<RequestScope>;
+  readonly deadlines: Deadlines;
+  readonly maxOngoingRequests: number;
+  /** Calls after which `onWorn` is told, once. */
+  readonly maxRequests?: number | undefined;
+  onWorn?(reason: string): void;
+}
+
+/** A caller that was told of a free place and has not taken it within this time is passed over. */
+const OFFER_MS = 5;
+
+/**
+ * One running instance of a user's class: admits calls up to the limit, runs them, and tells refused callers when a
+ * place is free. Its own count is the truth about its load.
+ */
+export class Replica {
+  readonly identity: ReplicaIdentity;
+  readonly #options: ReplicaOptions;
+  readonly #active = new Set<ActiveRequest>();
+  readonly #peers = new Set<Peer>();
+  /** Callers that were refused, in the order in which they were. */
+  readonly #waiting: Peer[] = [];
+  #target: object | Function | undefined = undefined;
+  #limit: number;
+  #ongoing = 0;
+  #served = 0;
+  #state: "starting" | "running" | "draining" = "starting";
+  #offering = false;
+  #onDrained: (() => void) | undefined = undefined;
+
+  constructor(options: ReplicaOptions) {
+    this.#options = options;
+    this.identity = options.identity;
+    this.#limit = options.maxOngoingRequests;
+  }
+
+  /** Calls that run now, of all callers. */
+  get ongoing(): number {
+    return this.#ongoing;
+  }
+
+  /** Calls that were admitted since the start. */
+  get served(): number {
+    return this.#served;
+  }
+
+  /** Begins to serve `target`, an instance of the user's class or the user's function. */
+  open(target: object | Function): void {
+    this.#target = target;
+    this.#state = "running";
+  }
+
+  setLimit(maxOngoingRequests: number): void {
+    this.#limit = maxOngoingRequests;
+    this.#offer();
+  }
+
+  join(peer: Peer): void {
+    this.#peers.add(peer);
+    if (this.#state === "draining") peer.drain();
+  }
+
+  /** The caller's process is gone; its calls were cancelled by its session. */
+  leave(peer: Peer): void {
+    this.#peers.delete(peer);
+    const at = this.#waiting.indexOf(peer);
+    if (at >= 0) this.#waiting.splice(at, 1);
+    this.#offer();
+    this.#checkDrained();
+  }
+
+  /**
+   * Refuses new calls from now on; resolves when the ongoing ones have ended and every caller has hung up.
+   *
+   * A caller hangs up when it has been told and has all its answers. Whoever exits before that leaves calls unanswered
+   * that were on their way when the word went out, and their callers cannot know that they were never run.
+   */
+  drain(): Promise<void> {
+    if (this.#state !== "draining") {
+      this.#state = "draining";
+      this.#waiting.length = 0;
+      for (const peer of this.#peers) peer.drain();
+    }
+    return new Promise((resolve) => {
+      this.#onDrained = resolve;
+      this.#checkDrained();
+    });
+  }
+
+  /** Stops what is still running. */
+  abort(error: Error): void {
+    for (const request of [...this.#active]) request.stop(error);
+  }
+
+  /** Takes one call: runs it, or refuses it. Never throws. */
+  accept(call: IncomingCall): void {
+    const { peer } = call;
+    if (this.#state !== "running") {
+      call.refuse("draining", this.#ongoing - peer.ongoing);
+      return;
+    }
+    if (this.#ongoing >= this.#limit && !call.broadcast) {
+      if (!peer.waiting) {
+        peer.waiting = true;
+        this.#waiting.push(peer);
+      }
+      call.refuse("full", this.#ongoing - peer.ongoing);
+      return;
+    }
+    let args: unknown[];
+    try {
+      args = call.args();
+    } catch (error) {
+      call.fail(error, this.#ongoing - peer.ongoing);
+      return;
+    }
+    this.#run(call, args);
+  }
+
+  #run(call: IncomingCall, args: unknown[]): void {
+    const { clock, contexts, deadlines } = this.#options;
+    const request = new ActiveRequest(call, this.identity);
+    if (call.deadlineMs !== Infinity) {
+      if (call.deadlineMs <= clock.now()) {
+        call.fail(timedOutBefore(call), this.#ongoing - call.peer.ongoing);
+        return;
+      }
+      request.deadline = deadlines.add(request);
+    }
+    this.#ongoing++;
+    this.#served++;
+    if (this.#served === this.#options.maxRequests) this.#options.onWorn?.(`it has taken maxRequests (${this.#served}) requests`);
+    call.peer.ongoing++;
+    this.#active.add(request);
+    call.onCancel = (reason) => request.stop(cancelledBy(call, reason));
+    let outcome: unknown;
+    try {
+      const method = findMethod(this.#target!, call.method);
+      if (method === undefined) throw unknownMethod(this.#target!, call, this.identity.deployment);
+      outcome = contexts.run(request, () => Reflect.apply(method, this.#target, args));
+    } catch (error) {
+      this.#fail(request, error);
+      return;
+    }
+    if (isThenable(outcome)) {
+      outcome.then(
+        (value) => this.#complete(request, value),
+        (error: unknown) => this.#fail(request, error),
+      );
+    } else {
+      this.#complete(request, outcome);
+    }
+  }
+
+  #complete(request: ActiveRequest, value: unknown): void {
+    const { call } = request;
+    const iterator = iteratorOf(value);
+    if (call.stream) {
+      if (iterator === undefined) this.#fail(request, notAStream(call, this.identity.deployment));
+      else this.#stream(request, iterator);
+      return;
+    }
+    if (iterator !== undefined) {
+      // Its code has not begun to run, or is stopped here: nobody will read it.
+      void Promise.resolve(iterator.return?.()).catch(() => {});
+      this.#fail(request, isAStream(call, this.identity.deployment));
+      return;
+    }
+    this.#finish(request);
+    try {
+      call.result(value, this.#ongoing - call.peer.ongoing);
+    } catch (error) {
+      call.fail(error, this.#ongoing - call.peer.ongoing);
+    }
+  }
+
+  #stream(request: ActiveRequest, iterator: AsyncIterator<unknown> | Iterator<unknown>): void {
+    const { contexts } = this.#options;
+    const { call } = request;
+    pump(call, iterator, {
+      run: (step) => contexts.run(request, step),
+      stopped: () => request.endedBy,
+      onStop: (stop) => {
+        request.onStop = stop;
+      },
+      ended: () => {
+        this.#finish(request);
+        call.end(this.#ongoing - call.peer.ongoing);
+      },
+      failed: (error) => this.#fail(request, error),
+    });
+  }
+
+  #fail(request: ActiveRequest, error: unknown): void {
+    this.#finish(request);
+    request.call.fail(error, this.#ongoing - request.call.peer.ongoing);
+  }
+
+  #finish(request: ActiveRequest): void {
+    request.call.onCancel = undefined;
+    if (request.deadline !== undefined) {
+      this.#options.deadlines.remove(request.deadline);
+      request.deadline = undefined;
+    }
+    this.#active.delete(request);
+    this.#ongoing--;
+    request.call.peer.ongoing--;
+    if (this.#waiting.length > 0) this.#offer();
+    if (this.#onDrained !== undefined) this.#checkDrained();
+  }
+
+  #checkDrained(): void {
+    if (this.#ongoing === 0 && this.#peers.size === 0) this.#onDrained?.();
+  }
+
+  /** Tells as many waiting callers as there are free places; while more wait, whoever does not come is passed over soon. */
+  #offer(): void {
+    let free = this.#limit - this.#ongoing;
+    if (free <= 0 || this.#waiting.length === 0) return;
+    while (free > 0 && this.#waiting.length > 0) {
+      const peer = this.#waiting.shift()!;
+      peer.waiting = false;
+      peer.free(this.#ongoing - peer.ongoing);
+      free--;
+    }
+    if (this.#waiting.length === 0 || this.#offering) return;
+    this.#offering = true;
+    this.#options.clock.setTimer(OFFER_MS, () => {
+      this.#offering = false;
+      this.#offer();
+    });
+  }
+}
+
+export function methodsOf(target: object | Function): string[] {
+  return callableMethods(target);
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+}
+
+function cancelledBy(call: IncomingCall, reason: unknown): Error {
+  if (HeliostatError.isInstance(reason)) return reason;
+  return new RequestCancelledError(`Request ${call.requestId} was cancelled.`, {
+    requestId: call.requestId,
+    ...(reason === undefined ? {} : { cause: reason }),
+  });
+}
+
+function timedOutBefore(call: IncomingCall): RequestTimeoutError {
+  return new RequestTimeoutError(
+    `Request ${call.requestId} was not run: its ${call.timeoutMs} ms were over when ${call.method} was to begin. Give a longer timeoutMs, or more replicas.`,
+    { timeoutMs: call.timeoutMs, stopped: true },
+  );
+}
+
+function unknownMethod(target: object | Function, call: IncomingCall, deployment: string): UnknownMethodError {
+  const available = callableMethods(target);
+  const list = available.length === 0 ? "it has none" : `it has ${available.join(", ")}`;
+  return new UnknownMethodError(`Deployment "${deployment}" has no method "${call.method}": ${list}.`, { method: call.method, available });
+}
+
+function isAStream(call: IncomingCall, deployment: string): StreamMismatchError {
+  return new StreamMismatchError(
+    `${deployment}.${call.method} yields a stream: call it with handle.options({ stream: true }).${call.method}.remote(...) and iterate over what that gives.`,
+    { method: call.method },
+  );
+}
+
+function notAStream(call: IncomingCall, deployment: string): StreamMismatchError {
+  return new StreamMismatchError(
+    `${deployment}.${call.method} was called with stream: true, but it does not stream: it returned nothing to iterate. Call it without stream, or make it an async generator.`,
+    { method: call.method },
+  );
+}
+

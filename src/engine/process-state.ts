@@ -1,0 +1,36 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { ContextStore } from "../core/contracts/context-store.ts";
+import type { Caller } from "../core/handle/caller.ts";
+import type { RequestScope } from "../core/handle/context.ts";
+import type { ReplicaIdentity } from "../core/replica/replica.ts";
+
+/** What a replica's process or thread is to the code in it. */
+export interface ReplicaRole {
+  readonly identity: ReplicaIdentity;
+  readonly caller: Caller;
+  /** The script has reached `serve.run`, which never returns in a replica. */
+  onPark(): void;
+  status(): Promise<unknown>;
+}
+
+/** What all copies of the package in one thread share: a user's module may import another copy than the replica runs on. */
+export interface ProcessState {
+  /** Set in a replica before the user's module is loaded; never in a driver. */
+  replica: ReplicaRole | undefined;
+  readonly contexts: ContextStore<RequestScope>;
+  /** Which replica life-cycle code runs for, where several share a process. */
+  readonly residence: ContextStore<ReplicaIdentity>;
+}
+
+const KEY = Symbol.for("heliostat.process.1");
+
+function makeState(): ProcessState {
+  return { replica: undefined, contexts: contextStore(), residence: contextStore() };
+}
+
+function contextStore<T>(): ContextStore<T> {
+  const storage = new AsyncLocalStorage<T | undefined>();
+  return { get: () => storage.getStore(), run: (context, fn) => storage.run(context, fn) };
+}
+
+export const processState: ProcessState = ((globalThis as Record<symbol, unknown>)[KEY] ??= makeState()) as ProcessState;

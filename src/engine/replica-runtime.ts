@@ -1,0 +1,141 @@
+import { randomBytes } from "node:crypto";
+import type { ControllerMessage, ReplicaMessage } from "../core/contracts/control-messages.ts";
+import { definitions } from "../core/deployment/definitions.ts";
+import { DeploymentUnavailableError, HeliostatError } from "../core/errors.ts";
+import { Caller } from "../core/handle/caller.ts";
+import { RemoteDirectory } from "../core/replica/remote-directory.ts";
+import { ReplicaHost } from "../core/replica/replica-host.ts";
+import type { RouterPolicy } from "../core/router/policy.ts";
+import type { ReplicaAddress, ReplicaTarget } from "../core/router/snapshot.ts";
+import { stderrLog } from "../observe/log.ts";
+import { Acceptor } from "../wire/acceptor.ts";
+import { formats } from "../wire/codec/format.ts";
+import { ControlLink } from "../wire/control-link.ts";
+import { defaultLimits } from "../wire/limits.ts";
+import type { Transport } from "../wire/transport.ts";
+import type { WireContext } from "../wire/wire-context.ts";
+import { type Bootstrap, decodeBootstrap } from "./bootstrap.ts";
+import { CodeLoader } from "./code-loader.ts";
+import { processState } from "./process-state.ts";
+import { systemClock } from "./system-clock.ts";
+import { bodyEncoder, connector, handleExtension } from "./wire-setup.ts";
+
+export interface ReplicaRuntimeOptions {
+  readonly bootstrap: Uint8Array;
+  /** Says who this is on the control connection, 16 bytes. */
+  readonly controlId: Uint8Array;
+  /** Opens the control connection. */
+  openControl(bootstrap: Bootstrap): Transport;
+  /** Opens a connection to another replica. */
+  openReplica(target: ReplicaTarget): Transport;
+  /** Begins to take connections. */
+  listen(bootstrap: Bootstrap, acceptor: Acceptor): Promise<ReplicaAddress>;
+  memoryMb(): number;
+  /** Ends the process or thread. */
+  exit(code: number): void;
+}
+
+/** Once the driver is gone, a replica has this long to run its destructor. */
+const ORPHAN_MS = 500;
+/** How long the last messages may take to leave. */
+const GOODBYE_MS = 200;
+
+/** Runs one replica in a process or thread that exists for it alone. */
+export function runReplica(options: ReplicaRuntimeOptions): void {
+  let caller!: Caller;
+  const peerId = randomBytes(16);
+  const context: WireContext = {
+    clock: systemClock,
+    formats: formats(handleExtension(() => caller)),
+    limits: defaultLimits,
+    token: new Uint8Array(32),
+    peerId,
+  };
+  // Handles among the constructor's arguments need the caller, which needs nothing of the bootstrap but the connection.
+  const directory = new RemoteDirectory((message) => send(message));
+  const { contexts, residence } = processState;
+  let log = stderrLog("info", "heliostat");
+  caller = new Caller({
+    clock: systemClock,
+    contexts,
+    directory,
+    connect: connector(context, (target) => options.openReplica(target)),
+    encoder: bodyEncoder(context),
+    log: { debug: (m, f) => log.debug(m, f), info: (m, f) => log.info(m, f), warn: (m, f) => log.warn(m, f), error: (m, f) => log.error(m, f) },
+    nodeId: "local",
+    requestIdPrefix: peerId.toString("hex").slice(0, 12),
+    resolvePolicy: (reference) => definitions.find(reference) as RouterPolicy | undefined,
+  });
+  const bootstrap = decodeBootstrap(options.bootstrap, context.formats);
+  context.token.set(bootstrap.token);
+  const spec = { ...bootstrap.spec, target: undefined };
+  log = stderrLog(spec.options.logging.level, spec.replicaId);
+
+  const loader = new CodeLoader();
+  let ending = false;
+  const link = new ControlLink<ReplicaMessage, ControllerMessage>(options.openControl(bootstrap), {
+    formats: context.formats,
+    limits: context.limits,
+    onMessage: (message) => host.handle(message),
+    onClosed: () => orphaned(),
+  });
+  const send = (message: ReplicaMessage): void => {
+    try {
+      link.send(message);
+    } catch {
+      // Only what a user has thrown can be something that does not travel.
+      if ("error" in message) link.send({ ...message, error: new HeliostatError(describe(message.error)) });
+    }
+  };
+  let acceptor: Acceptor | undefined;
+  const host = new ReplicaHost({
+    spec,
+    clock: systemClock,
+    contexts,
+    residence,
+    deadlines: caller.deadlines,
+    log,
+    load: () => loader.load(spec.code, spec.deployment),
+    listen: (replica) => options.listen(bootstrap, (acceptor = new Acceptor(context, replica))),
+    send,
+    onSnapshot: (snapshot) => directory.update(snapshot),
+    onCalled: () => {},
+    memoryMb: () => options.memoryMb(),
+    end,
+  });
+
+  function end(): void {
+    if (ending) return;
+    ending = true;
+    acceptor?.close();
+    caller.close(new DeploymentUnavailableError(`Replica ${spec.replicaId} has stopped.`));
+    link.close();
+    setTimeout(() => options.exit(0), GOODBYE_MS);
+  }
+
+  function orphaned(): void {
+    if (ending) {
+      options.exit(0);
+      return;
+    }
+    setTimeout(() => options.exit(1), ORPHAN_MS);
+    void host.stop(0);
+  }
+
+  processState.replica = {
+    identity: host.replica.identity,
+    caller,
+    onPark: () => loader.onPark(),
+    status: () => Promise.reject(new HeliostatError("serve.status() can be asked in the driver only, for now.")),
+  };
+  link.introduce({ peerId: options.controlId, token: bootstrap.token, lane: 2 });
+  link.lane.transport.start(link.lane);
+}
+
+function describe(thrown: unknown): string {
+  try {
+    return String(thrown);
+  } catch {
+    return "something that cannot be shown was thrown";
+  }
+}

@@ -1,0 +1,59 @@
+import type { MessagePort } from "node:worker_threads";
+import type { Transport, TransportReceiver } from "../wire/transport.ts";
+
+/** A message port as a transport: one message for each flush, its bytes moved, not copied again, to the other thread. */
+class PortTransport implements Transport {
+  readonly #port: MessagePort;
+  #receiver: TransportReceiver | undefined = undefined;
+  #closed = false;
+  #error: Error | undefined = undefined;
+
+  constructor(port: MessagePort) {
+    this.#port = port;
+  }
+
+  get connected(): boolean {
+    return !this.#closed;
+  }
+
+  start(receiver: TransportReceiver): void {
+    this.#receiver = receiver;
+    this.#port.on("message", (message: unknown) => {
+      if (message instanceof Uint8Array) receiver.onBytes(message, 0, message.byteLength);
+      else this.#port.close();
+    });
+    this.#port.on("close", () => {
+      if (this.#closed) return;
+      this.#closed = true;
+      receiver.onClosed(this.#error);
+    });
+  }
+
+  write(bytes: Uint8Array): boolean {
+    if (this.#closed) return true;
+    const copy = bytes.slice();
+    this.#port.postMessage(copy, [copy.buffer]);
+    return true;
+  }
+
+  defer(fn: () => void): void {
+    process.nextTick(fn);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    // Closing a port drops what the other side has not read; a last message comes behind all others, and it closes.
+    this.#port.postMessage(null);
+  }
+
+  destroy(error: Error): void {
+    this.#error ??= error;
+    this.#port.close();
+    if (this.#receiver === undefined) this.#closed = true;
+  }
+}
+
+/** Makes a transport of one end of a `MessageChannel`; the other end is given to another thread. */
+export function portTransport(port: MessagePort): Transport {
+  return new PortTransport(port);
+}

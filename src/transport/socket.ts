@@ -1,0 +1,157 @@
+import { rmSync } from "node:fs";
+import { connect, createServer, Socket, type OnReadOpts, type Server } from "node:net";
+import type { Transport, TransportReceiver } from "../wire/transport.ts";
+
+/** At least the kernel's own buffer (208 KB by default on Linux): a smaller one needs several reads for what is there. */
+const READ_BYTES = 262_144;
+
+/**
+ * What all sockets of this thread read into. libuv reads and calls back in one go, and the wire is done with the bytes
+ * when the callback returns, so one buffer serves all.
+ */
+let sharedBuffer: Uint8Array | undefined;
+
+/** The parts of a net.Socket that are there in every supported version, but not in its documentation. */
+interface SocketInternals {
+  _handle: object | null;
+}
+
+/** A Unix or TCP socket as a transport: one reused read buffer, and reads straight into the frame where one is large. */
+class SocketTransport implements Transport {
+  #socket!: Socket;
+  #receiver: TransportReceiver | undefined = undefined;
+  #connected: boolean;
+  #busy = false;
+  #closed = false;
+  #error: Error | undefined = undefined;
+  /** What the socket reads into now. */
+  #buffer: Uint8Array;
+
+  constructor(connected: boolean) {
+    this.#connected = connected;
+    this.#buffer = sharedBuffer ??= new Uint8Array(READ_BYTES);
+  }
+
+  /** The reading part, which must be known when the socket is made. */
+  get onread(): OnReadOpts {
+    return {
+      buffer: () => this.#nextBuffer() as Uint8Array<ArrayBuffer>,
+      callback: (length) => {
+        if (this.#buffer === sharedBuffer) this.#receiver?.onBytes(this.#buffer, 0, length);
+        else this.#receiver?.onTarget(length);
+        return true;
+      },
+    };
+  }
+
+  /** `reads`: the socket was made with `onread`; otherwise its data events are used. */
+  use(socket: Socket, reads: boolean): void {
+    this.#socket = socket;
+    if (!reads) socket.on("data", (chunk: Uint8Array) => this.#receiver?.onBytes(chunk, 0, chunk.byteLength));
+    socket.on("connect", () => {
+      this.#connected = true;
+      this.#receiver?.onWritable();
+    });
+    socket.on("drain", () => {
+      if (!this.#busy) return;
+      this.#busy = false;
+      this.#receiver?.onWritable();
+    });
+    socket.on("error", (error) => {
+      this.#error ??= error;
+    });
+    socket.on("close", () => {
+      this.#closed = true;
+      this.#connected = false;
+      this.#receiver?.onClosed(this.#error);
+    });
+  }
+
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  start(receiver: TransportReceiver): void {
+    this.#receiver = receiver;
+    this.#socket.resume();
+  }
+
+  write(bytes: Uint8Array): boolean {
+    this.#socket.write(bytes);
+    // Mostly the kernel has taken all of it by now.
+    if (this.#socket.writableLength === 0) return true;
+    this.#busy = true;
+    return false;
+  }
+
+  defer(fn: () => void): void {
+    process.nextTick(fn);
+  }
+
+  close(): void {
+    if (!this.#closed) this.#socket.end();
+  }
+
+  destroy(error: Error): void {
+    this.#error ??= error;
+    this.#socket.destroy();
+  }
+
+  #nextBuffer(): Uint8Array {
+    this.#buffer = this.#receiver?.target ?? sharedBuffer!;
+    return this.#buffer;
+  }
+}
+
+// With a mark of one byte every write that was not taken at once is followed by "drain".
+const WRITABLE_MARK = { writableHighWaterMark: 1 };
+
+/** Connects to a Unix socket. Failure to connect shows as `onClosed`. */
+export function connectSocket(path: string): Transport {
+  const transport = new SocketTransport(false);
+  transport.use(connect({ path, onread: transport.onread, ...WRITABLE_MARK }), true);
+  return transport;
+}
+
+/** A listening Unix socket. */
+export interface SocketListener {
+  readonly path: string;
+  /** Stops listening and removes the socket's file; accepted connections go on. Idempotent. */
+  close(): void;
+}
+
+/** Listens on a Unix socket; `onTransport` gets each connection, which it must `start`. Rejects if the path is taken. */
+export function listenSocket(path: string, onTransport: (transport: Transport) => void): Promise<SocketListener> {
+  return new Promise((resolve, reject) => {
+    const server: Server = createServer({ pauseOnConnect: true, ...WRITABLE_MARK }, (socket) => onTransport(accepted(socket)));
+    server.on("error", reject);
+    server.listen(path, () => {
+      server.removeListener("error", reject);
+      server.on("error", () => {}); // A connection that fails in the accept queue is its peer's trouble.
+      resolve({
+        path,
+        close() {
+          server.close();
+          rmSync(path, { force: true });
+        },
+      });
+    });
+  });
+}
+
+/**
+ * An accepted socket reads by data events, each with a buffer of its own, unless it is made anew over the same handle.
+ * The handle is not documented, so where it is not as expected the socket is used as it is: correct, but slower.
+ */
+function accepted(socket: Socket): Transport {
+  const transport = new SocketTransport(true);
+  const internals = socket as unknown as SocketInternals;
+  const handle = internals._handle;
+  if (handle === null || typeof handle !== "object" || !("useUserBuffer" in handle)) {
+    transport.use(socket, false);
+    return transport;
+  }
+  internals._handle = null;
+  transport.use(new Socket({ handle, onread: transport.onread, ...WRITABLE_MARK } as never), true);
+  return transport;
+}

@@ -1,0 +1,102 @@
+import { ProtocolError } from "../core/errors.ts";
+import type { Call } from "../core/handle/call.ts";
+import type { ByteReader } from "./codec/reader.ts";
+import type { ByteWriter } from "./codec/writer.ts";
+import { MetaField } from "./frames.ts";
+
+/** The optional fields of a CALL, as they arrive. */
+export interface CallMeta {
+  requestId: string | undefined;
+  route: string;
+  multiplexedModelId: string;
+  /** Time left when it was sent; Infinity if there is no deadline. */
+  remainingMs: number;
+  timeoutMs: number;
+  priority: number;
+}
+
+/** What a call has when it says nothing. */
+export const noMeta: Readonly<CallMeta> = {
+  requestId: undefined,
+  route: "",
+  multiplexedModelId: "",
+  remainingMs: Infinity,
+  timeoutMs: 0,
+  priority: 0,
+};
+
+/** The fields that a call must state; 0 if all are at their defaults, as for most calls. */
+export function metaMask(call: Call): number {
+  const { parent, template } = call;
+  let mask = 0;
+  if (parent !== undefined) {
+    mask |= MetaField.REQUEST_ID;
+    if (parent.route !== "") mask |= MetaField.ROUTE;
+  }
+  if (template.multiplexedModelId !== "") mask |= MetaField.MODEL_ID;
+  if (call.deadlineMs !== Infinity) mask |= MetaField.DEADLINE;
+  if (call.priority !== 0) mask |= MetaField.PRIORITY;
+  return mask;
+}
+
+/** Writes the fields of `mask`, padded so that the arguments behind them are aligned to 8 bytes. */
+export function writeMeta(out: ByteWriter, mask: number, call: Call, nowMs: number): void {
+  const start = out.at;
+  out.ensure(4);
+  out.at += 4;
+  if (mask & MetaField.REQUEST_ID) writeText(out, call.parent!.requestId);
+  if (mask & MetaField.ROUTE) writeText(out, call.parent!.route);
+  if (mask & MetaField.MODEL_ID) writeText(out, call.template.multiplexedModelId);
+  if (mask & MetaField.DEADLINE) {
+    // What is left travels, not the time of day: the clocks of two machines differ.
+    writeDouble(out, Math.max(0, call.deadlineMs - nowMs));
+    writeDouble(out, call.timeoutMs);
+  }
+  if (mask & MetaField.PRIORITY) writeDouble(out, call.priority);
+  const padding = -(out.at - start) & 7;
+  out.ensure(padding);
+  for (let i = 0; i < padding; i++) out.bytes[out.at++] = 0;
+  out.view.setUint16(start, out.at - start, true);
+  out.view.setUint16(start + 2, mask, true);
+}
+
+/** @throws {ProtocolError} if the fields do not fill their block. */
+export function readMeta(reader: ByteReader): CallMeta {
+  const start = reader.at;
+  const length = reader.u16();
+  const mask = reader.u16();
+  const end = start + length;
+  if (length < 4 || end > reader.end) throw new ProtocolError("The fields of a call are cut short.");
+  const meta: CallMeta = { ...noMeta };
+  if (mask & MetaField.REQUEST_ID) meta.requestId = readText(reader);
+  if (mask & MetaField.ROUTE) meta.route = readText(reader);
+  if (mask & MetaField.MODEL_ID) meta.multiplexedModelId = readText(reader);
+  if (mask & MetaField.DEADLINE) {
+    meta.remainingMs = reader.f64();
+    meta.timeoutMs = reader.f64();
+  }
+  if (mask & MetaField.PRIORITY) meta.priority = reader.f64();
+  if (reader.at > end) throw new ProtocolError("The fields of a call are longer than they say.");
+  // Fields that a newer peer added stand behind those known here.
+  reader.at = end;
+  return meta;
+}
+
+function writeDouble(out: ByteWriter, value: number): void {
+  out.ensure(8);
+  out.view.setFloat64(out.at, value, true);
+  out.at += 8;
+}
+
+function writeText(out: ByteWriter, text: string): void {
+  const lengthAt = out.at;
+  out.ensure(2);
+  out.at += 2;
+  out.utf8(text);
+  const length = out.at - lengthAt - 2;
+  out.view.setUint16(lengthAt, length, true);
+}
+
+function readText(reader: ByteReader): string {
+  return reader.utf8(reader.u16());
+}

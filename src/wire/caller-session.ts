@@ -1,0 +1,235 @@
+import type { ReplicaClient, ReplicaClientListener } from "../core/contracts/replica-client.ts";
+import { ProtocolError, SerializationError } from "../core/errors.ts";
+import { type Call, CallState } from "../core/handle/call.ts";
+import { settleWithError } from "../core/handle/settle.ts";
+import { metaMask, writeMeta } from "./call-frame.ts";
+import { CallTable } from "./call-table.ts";
+import { decodeThrown, encodeThrown } from "./codec/thrown.ts";
+import { ByteReader } from "./codec/reader.ts";
+import type { FrameHeader } from "./frame-reader.ts";
+import { BULK_BYTES, CallFlag, CancelFlag, ErrorFlag, FrameType, HEADER_BYTES, Lane as LaneNumber, RefuseFlag } from "./frames.ts";
+import { Lane, type LaneOwner, writePreamble } from "./lane.ts";
+import { looksLarge } from "./looks-large.ts";
+import { StreamOrder } from "./stream-order.ts";
+import type { Transport } from "./transport.ts";
+import type { WireContext } from "./wire-context.ts";
+
+export interface CallerSessionOptions {
+  readonly context: WireContext;
+  /** Opens a connection to the replica; the first at once, a second when something large is to travel. */
+  open(): Transport;
+  readonly listener: ReplicaClientListener;
+}
+
+/** The caller's side of a connection to one replica: calls out, outcomes in. */
+export class CallerSession implements ReplicaClient, LaneOwner {
+  readonly #context: WireContext;
+  readonly #options: CallerSessionOptions;
+  readonly #listener: ReplicaClientListener;
+  readonly #calls = new CallTable();
+  readonly #order = new StreamOrder();
+  readonly #methods = new Map<string, number>();
+  readonly #reader = new ByteReader(new Uint8Array(0), 0, 0);
+  readonly #small: Lane;
+  #bulk: Lane | undefined = undefined;
+  #closed = false;
+  #closing = false;
+
+  constructor(options: CallerSessionOptions) {
+    this.#options = options;
+    this.#context = options.context;
+    this.#listener = options.listener;
+    this.#small = this.#openLane(LaneNumber.SMALL);
+  }
+
+  /** Calls without an answer. */
+  get ongoing(): number {
+    return this.#calls.size;
+  }
+
+  send(call: Call): boolean {
+    if (this.#closed || this.#closing) return false;
+    const { template, body } = call;
+    const large = body === undefined ? looksLarge(call.args!, BULK_BYTES) : body.end - body.start > BULK_BYTES;
+    const lane = large ? this.#bulkLane() : this.#small;
+    const method = this.#announce(lane, template.method);
+    const mask = metaMask(call);
+    const { formats } = this.#context;
+    const request = formats.byName(template.requestSerialization);
+    const reply = formats.byName(template.responseSerialization);
+    const flags =
+      (template.stream ? CallFlag.STREAM : 0) |
+      (template.broadcast ? CallFlag.BROADCAST : 0) |
+      (mask === 0 ? 0 : CallFlag.META) |
+      (request.number << 4) |
+      (reply.number << 6);
+    const { writer } = lane;
+    const { out } = writer;
+    const start = writer.begin(FrameType.CALL, flags, method, this.#calls.nextId());
+    try {
+      out.ensure(8);
+      out.view.setFloat64(out.at, call.sequence, true);
+      out.at += 8;
+      if (mask !== 0) writeMeta(out, mask, call, call.deadlineMs === Infinity ? 0 : this.#context.clock.now());
+      if (body === undefined) request.encodeArgs(call.args!, out);
+      else out.append(body.bytes, body.start, body.end);
+      this.#checkSize(out.at - start);
+    } catch (error) {
+      out.at = start;
+      throw error;
+    }
+    this.#calls.add(call, writer.handedBytes + start, lane === this.#bulk);
+    writer.end(start);
+    return true;
+  }
+
+  cancel(call: Call, reason: unknown): void {
+    if (this.#calls.get(call.wireId) !== call) return;
+    // On the lane of the call itself, so that it cannot come first.
+    const { writer } = this.#laneOf(call);
+    const start = writer.begin(FrameType.CANCEL, reason === undefined ? 0 : CancelFlag.REASON, 0, call.wireId);
+    if (reason !== undefined) encodeThrown(reason, writer.out, this.#context.formats);
+    writer.end(start);
+  }
+
+  grant(call: Call, items: number, bytes: number): void {
+    if (this.#calls.get(call.wireId) !== call) return;
+    const { writer } = this.#laneOf(call);
+    const start = writer.begin(FrameType.CREDIT, 0, items, call.wireId);
+    writer.out.ensure(4);
+    writer.out.view.setUint32(writer.out.at, bytes, true);
+    writer.out.at += 4;
+    writer.end(start);
+  }
+
+  close(): void {
+    if (this.#closing || this.#closed) return;
+    this.#closing = true;
+    this.#small.close();
+    this.#bulk?.close();
+  }
+
+  onFrame(lane: Lane, header: FrameHeader, bytes: Uint8Array, start: number, end: number): void {
+    const { id, aux, flags } = header;
+    const reader = this.#reader;
+    reader.reset(bytes, start, end, header.owned);
+    switch (header.type) {
+      case FrameType.RESULT: {
+        const call = this.#calls.get(id);
+        if (call === undefined) return;
+        // A call that was cancelled still holds its place until now, but nobody wants its value.
+        const value = call.state === CallState.SETTLED ? undefined : this.#value(reader, flags);
+        this.#finish(id, call, aux);
+        if (call.state !== CallState.SETTLED) {
+          call.state = CallState.SETTLED;
+          call.sink.resolve(value);
+        }
+        if (lane === this.#small && end - start > BULK_BYTES) this.#bulkLane();
+        return;
+      }
+      case FrameType.ITEM: {
+        const call = this.#calls.get(id);
+        if (call === undefined || call.state === CallState.SETTLED) return;
+        const item = this.#value(reader, flags);
+        this.#order.item(call, aux, item, end - start);
+        if (lane === this.#small && end - start > BULK_BYTES) this.#bulkLane();
+        return;
+      }
+      case FrameType.END:
+      case FrameType.ERROR: {
+        const call = this.#calls.get(id);
+        if (call === undefined) return;
+        const isEnd = header.type === FrameType.END;
+        const items = isEnd || flags & ErrorFlag.STREAM ? reader.f64() : 0;
+        const error = isEnd ? undefined : decodeThrown(reader, this.#context.formats);
+        this.#order.end(call, items, () => {
+          this.#finish(id, call, aux);
+          if (!isEnd) settleWithError(call, error);
+          else if (call.state !== CallState.SETTLED) {
+            call.state = CallState.SETTLED;
+            call.sink.resolve(undefined);
+          }
+        });
+        return;
+      }
+      case FrameType.REFUSE: {
+        const call = this.#calls.get(id);
+        if (call === undefined) return;
+        this.#calls.remove(id);
+        this.#listener.onRefused(call, flags & RefuseFlag.DRAINING ? "draining" : "full", aux);
+        return;
+      }
+      case FrameType.FREE:
+        this.#listener.onFree(aux);
+        return;
+      case FrameType.DRAIN:
+        this.#listener.onDraining();
+        return;
+      default:
+        throw new ProtocolError(`A frame of type ${header.type} arrived, which a replica does not send.`);
+    }
+  }
+
+  onLaneClosed(_lane: Lane, error: Error | undefined): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#order.clear();
+    const lost = this.#calls.drain().map(({ call, position, bulk }) => ({
+      call,
+      written: (bulk ? this.#bulk! : this.#small).writer.handedBytes > position,
+    }));
+    this.#small.transport.close();
+    this.#bulk?.transport.close();
+    if (this.#closing && lost.length === 0) return;
+    this.#listener.onLost(error ?? new Error("The connection was closed."), lost);
+  }
+
+  #finish(id: number, call: Call, othersOngoing: number): void {
+    this.#calls.remove(id);
+    this.#listener.onFinished(call, othersOngoing);
+  }
+
+  #value(reader: ByteReader, flags: number): unknown {
+    return reader.at === reader.end ? undefined : this.#context.formats.byNumber((flags >> 4) & 3).decode(reader);
+  }
+
+  #laneOf(call: Call): Lane {
+    return this.#calls.isBulk(call.wireId) ? this.#bulk! : this.#small;
+  }
+
+  #bulkLane(): Lane {
+    return (this.#bulk ??= this.#openLane(LaneNumber.BULK));
+  }
+
+  #openLane(number: number): Lane {
+    const { peerId, token, limits } = this.#context;
+    const transport = this.#options.open();
+    const lane = new Lane(transport, limits, this);
+    writePreamble(lane, { peerId, token, lane: number });
+    transport.start(lane);
+    return lane;
+  }
+
+  /** The number of a method, which the lane is told before its first use there. */
+  #announce(lane: Lane, method: string): number {
+    let number = this.#methods.get(method);
+    if (number === undefined) {
+      number = this.#methods.size;
+      if (number > 0xffff) throw new SerializationError("More than 65,536 different methods were called on one replica.", { path: "methodName" });
+      this.#methods.set(method, number);
+    }
+    if (lane.methods[number] === undefined) {
+      lane.methods[number] = method;
+      const start = lane.writer.begin(FrameType.METHOD, 0, number, 0);
+      lane.writer.out.utf8(method);
+      lane.writer.end(start);
+    }
+    return number;
+  }
+
+  #checkSize(bytes: number): void {
+    const { maxFrameBytes } = this.#context.limits;
+    if (bytes - HEADER_BYTES <= maxFrameBytes) return;
+    throw new SerializationError(`The arguments take ${bytes} bytes; the limit is ${maxFrameBytes}. Send less at a time, or stream it.`, { path: "args" });
+  }
+}

@@ -1,0 +1,178 @@
+import type { RefusalReason } from "../core/contracts/replica-client.ts";
+import type { IncomingCall, Peer } from "../core/replica/incoming-call.ts";
+import type { CallMeta } from "./call-frame.ts";
+import { encodeThrown } from "./codec/thrown.ts";
+import type { Format } from "./codec/format.ts";
+import type { ByteReader } from "./codec/reader.ts";
+import { BULK_BYTES, ErrorFlag, FrameType, RefuseFlag, saturate16 } from "./frames.ts";
+import type { Lane } from "./lane.ts";
+import { looksLarge } from "./looks-large.ts";
+import type { ReplicaSession } from "./replica-session.ts";
+
+export interface IncomingFields {
+  readonly id: number;
+  readonly method: string;
+  readonly stream: boolean;
+  readonly broadcast: boolean;
+  readonly sequence: number;
+  readonly meta: Readonly<CallMeta>;
+  readonly deadlineMs: number;
+  readonly request: Format;
+  readonly reply: Format;
+  readonly reader: ByteReader;
+}
+
+/** The replica's side of one call on a connection. */
+export class IncomingRequest implements IncomingCall {
+  readonly peer: Peer;
+  readonly id: number;
+  readonly method: string;
+  readonly stream: boolean;
+  readonly broadcast: boolean;
+  readonly deadlineMs: number;
+  onCancel: ((reason: unknown) => void) | undefined = undefined;
+  onCredit: (() => void) | undefined = undefined;
+  readonly #session: ReplicaSession;
+  readonly #sequence: number;
+  readonly #meta: Readonly<CallMeta>;
+  readonly #request: Format;
+  readonly #reply: Format;
+  #reader: ByteReader | undefined;
+  #open = true;
+  #items = 0;
+  #creditItems: number;
+  #creditBytes: number;
+
+  constructor(session: ReplicaSession, fields: IncomingFields) {
+    this.#session = session;
+    this.peer = session;
+    this.id = fields.id;
+    this.method = fields.method;
+    this.stream = fields.stream;
+    this.broadcast = fields.broadcast;
+    this.deadlineMs = fields.deadlineMs;
+    this.#sequence = fields.sequence;
+    this.#meta = fields.meta;
+    this.#request = fields.request;
+    this.#reply = fields.reply;
+    this.#reader = fields.reader;
+    const { limits } = session.context;
+    this.#creditItems = limits.streamWindowItems;
+    this.#creditBytes = limits.streamWindowBytes;
+  }
+
+  get requestId(): string {
+    return this.#meta.requestId ?? this.#session.requestIdOf(this.#sequence);
+  }
+
+  get route(): string {
+    return this.#meta.route;
+  }
+
+  get multiplexedModelId(): string {
+    return this.#meta.multiplexedModelId;
+  }
+
+  get priority(): number {
+    return this.#meta.priority;
+  }
+
+  get timeoutMs(): number {
+    return this.#meta.timeoutMs;
+  }
+
+  args(): unknown[] {
+    const reader = this.#reader!;
+    this.#reader = undefined;
+    return this.#request.decodeArgs(reader);
+  }
+
+  result(value: unknown, othersOngoing: number): void {
+    if (!this.#open) return;
+    this.#value(FrameType.RESULT, saturate16(othersOngoing), value, "result");
+    this.#close();
+  }
+
+  fail(error: unknown, othersOngoing: number): void {
+    if (!this.#open) return;
+    const { writer } = this.#session.lane();
+    const start = writer.begin(FrameType.ERROR, this.stream ? ErrorFlag.STREAM : 0, saturate16(othersOngoing), this.id);
+    if (this.stream) this.#count(writer.out);
+    encodeThrown(error, writer.out, this.#session.context.formats);
+    writer.end(start);
+    this.#close();
+  }
+
+  refuse(reason: RefusalReason, othersOngoing: number): void {
+    if (!this.#open) return;
+    this.#session.lane().writer.bare(FrameType.REFUSE, reason === "draining" ? RefuseFlag.DRAINING : 0, saturate16(othersOngoing), this.id);
+    this.#close();
+  }
+
+  item(value: unknown): boolean {
+    if (!this.#open) return true;
+    const bytes = this.#value(FrameType.ITEM, this.#items & 0xffff, value, "item");
+    // The first item is what somebody waits for; the others come fast enough together.
+    if (this.#items++ === 0) this.#session.lane().writer.flush();
+    this.#creditItems--;
+    this.#creditBytes -= bytes;
+    return this.#creditItems > 0 && this.#creditBytes > 0;
+  }
+
+  end(othersOngoing: number): void {
+    if (!this.#open) return;
+    const { writer } = this.#session.lane();
+    const start = writer.begin(FrameType.END, 0, saturate16(othersOngoing), this.id);
+    this.#count(writer.out);
+    writer.end(start);
+    this.#close();
+  }
+
+  /** More may be sent. */
+  credit(items: number, bytes: number): void {
+    this.#creditItems += items;
+    this.#creditBytes += bytes;
+    if (this.#creditItems > 0 && this.#creditBytes > 0) this.onCredit?.();
+  }
+
+  /** The caller has cancelled, or is gone (`reason` undefined and nothing is sent any more). */
+  cancelled(reason: unknown, gone: boolean): void {
+    if (gone) this.#open = false;
+    this.onCancel?.(reason);
+  }
+
+  /** Writes a value where it travels best; returns its size. */
+  #value(type: number, aux: number, value: unknown, root: "result" | "item"): number {
+    const format = this.#reply;
+    const session = this.#session;
+    const lane: Lane = session.lane(looksLarge([value], BULK_BYTES));
+    const { writer } = lane;
+    const { out } = writer;
+    const start = writer.begin(type, format.number << 4, aux, this.id);
+    const bodyAt = out.at;
+    // A call without a result is the commonest of all: it needs no body.
+    if (value !== undefined || root === "item") {
+      try {
+        format.encode(value, out, root);
+        session.checkSize(out.at - bodyAt, root);
+      } catch (error) {
+        out.at = start;
+        throw error;
+      }
+    }
+    const bytes = out.at - bodyAt;
+    writer.end(start);
+    return bytes;
+  }
+
+  #count(out: { ensure(bytes: number): void; view: DataView; at: number }): void {
+    out.ensure(8);
+    out.view.setFloat64(out.at, this.#items, true);
+    out.at += 8;
+  }
+
+  #close(): void {
+    this.#open = false;
+    this.#session.forget(this);
+  }
+}

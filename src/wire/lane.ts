@@ -1,0 +1,172 @@
+import { HeliostatError, ProtocolError } from "../core/errors.ts";
+import { type FrameHeader, FrameReader } from "./frame-reader.ts";
+import { MAGIC, PREAMBLE_BYTES, PROTOCOL_VERSION } from "./frames.ts";
+import type { Limits } from "./limits.ts";
+import { SlabWriter } from "./slab-writer.ts";
+import type { Transport, TransportReceiver } from "./transport.ts";
+
+/** What a lane's owner does with what arrives. A thrown error ends the connection. */
+export interface LaneOwner {
+  onFrame(lane: Lane, header: FrameHeader, bytes: Uint8Array, start: number, end: number): void;
+  /** Once: the lane is closed, or broken. */
+  onLaneClosed(lane: Lane, error: Error | undefined): void;
+}
+
+/** One connection as a session uses it: frames in and out. */
+export class Lane implements TransportReceiver {
+  readonly transport: Transport;
+  readonly writer: SlabWriter;
+  /** Methods that were named on this lane, by number: announced ones on the caller's side, received ones on the replica's. */
+  readonly methods: (string | undefined)[] = [];
+  readonly #reader: FrameReader;
+  readonly #owner: LaneOwner;
+  #closed = false;
+
+  constructor(transport: Transport, limits: Limits, owner: LaneOwner) {
+    this.transport = transport;
+    this.writer = new SlabWriter(transport);
+    this.#owner = owner;
+    this.#reader = new FrameReader(limits.maxFrameBytes, (header, bytes, start, end) => owner.onFrame(this, header, bytes, start, end));
+  }
+
+  get target(): Uint8Array | undefined {
+    return this.#reader.target;
+  }
+
+  onTarget(length: number): void {
+    if (this.#closed) return;
+    try {
+      this.#reader.advance(length);
+    } catch (error) {
+      this.#break(error);
+    }
+  }
+
+  onBytes(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#closed) return;
+    try {
+      this.#reader.push(bytes, start, end);
+    } catch (error) {
+      this.#break(error);
+    }
+  }
+
+  onWritable(): void {
+    this.writer.resume();
+  }
+
+  onClosed(error: Error | undefined): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.writer.stop();
+    this.#owner.onLaneClosed(this, error);
+  }
+
+  /** Hands over what was written, then ends the connection. */
+  close(): void {
+    if (this.#closed) return;
+    this.writer.flush();
+    this.transport.close();
+  }
+
+  #break(thrown: unknown): void {
+    const error = HeliostatError.isInstance(thrown) ? thrown : new ProtocolError(`Reading from the peer failed: ${String(thrown)}`, { cause: thrown });
+    this.transport.destroy(error);
+    this.onClosed(error);
+  }
+}
+
+/** Who connects, and by what right. */
+export interface Preamble {
+  /** The calling process: its lanes are recognised by it. */
+  readonly peerId: Uint8Array;
+  readonly lane: number;
+  /** The secret of the instance, 32 bytes. */
+  readonly token: Uint8Array;
+}
+
+/** Writes the first bytes of a connection. */
+export function writePreamble(lane: Lane, preamble: Preamble): void {
+  const { out } = lane.writer;
+  out.ensure(PREAMBLE_BYTES);
+  out.view.setUint32(out.at, MAGIC, true);
+  out.view.setUint16(out.at + 4, PROTOCOL_VERSION, true);
+  out.view.setUint8(out.at + 6, preamble.lane);
+  out.view.setUint8(out.at + 7, 0);
+  out.bytes.set(preamble.peerId, out.at + 8);
+  out.bytes.set(preamble.token, out.at + 24);
+  out.at += PREAMBLE_BYTES;
+  lane.writer.schedule();
+}
+
+/**
+ * Reads the first bytes of an accepted connection and hands it over only to a peer that knows the token: until then
+ * nothing that arrives is looked at, let alone decoded.
+ */
+export class PreambleReceiver implements TransportReceiver {
+  readonly #transport: Transport;
+  readonly #token: Uint8Array;
+  readonly #onPeer: (preamble: { readonly peerId: string; readonly lane: number }) => Lane;
+  readonly #bytes = new Uint8Array(PREAMBLE_BYTES);
+  #filled = 0;
+  #lane: Lane | undefined = undefined;
+
+  constructor(transport: Transport, token: Uint8Array, onPeer: (preamble: { readonly peerId: string; readonly lane: number }) => Lane) {
+    this.#transport = transport;
+    this.#token = token;
+    this.#onPeer = onPeer;
+  }
+
+  get target(): Uint8Array | undefined {
+    return this.#lane?.target;
+  }
+
+  onTarget(length: number): void {
+    this.#lane?.onTarget(length);
+  }
+
+  onBytes(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#lane !== undefined) {
+      this.#lane.onBytes(bytes, start, end);
+      return;
+    }
+    if (this.#filled === PREAMBLE_BYTES) return; // Refused; what follows is not read.
+    const length = Math.min(PREAMBLE_BYTES - this.#filled, end - start);
+    this.#bytes.set(bytes.subarray(start, start + length), this.#filled);
+    this.#filled += length;
+    if (this.#filled < PREAMBLE_BYTES) return;
+    const problem = this.#check();
+    if (problem !== undefined) {
+      this.#transport.destroy(new ProtocolError(problem));
+      return;
+    }
+    this.#lane = this.#onPeer({ peerId: hex(this.#bytes.subarray(8, 24)), lane: this.#bytes[6]! });
+    if (start + length < end) this.#lane.onBytes(bytes, start + length, end);
+  }
+
+  onWritable(): void {
+    this.#lane?.onWritable();
+  }
+
+  onClosed(error: Error | undefined): void {
+    this.#lane?.onClosed(error);
+  }
+
+  #check(): string | undefined {
+    const view = new DataView(this.#bytes.buffer);
+    if (view.getUint32(0, true) !== MAGIC) return "The peer does not speak this protocol.";
+    if (view.getUint16(4, true) !== PROTOCOL_VERSION) {
+      return `The peer speaks version ${view.getUint16(4, true)} of the protocol, not ${PROTOCOL_VERSION}. Run the same version of heliostat on both sides.`;
+    }
+    // All bytes are compared whatever the first ones are: time must not tell how much of a guess was right.
+    let difference = 0;
+    for (let i = 0; i < 32; i++) difference |= this.#bytes[24 + i]! ^ this.#token[i]!;
+    return difference === 0 ? undefined : "The peer does not know the secret of this instance.";
+  }
+}
+
+function hex(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += byte.toString(16).padStart(2, "0");
+  return text;
+}

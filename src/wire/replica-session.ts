@@ -1,0 +1,156 @@
+import { ProtocolError, SerializationError } from "../core/errors.ts";
+import type { Peer } from "../core/replica/incoming-call.ts";
+import type { Replica } from "../core/replica/replica.ts";
+import { noMeta, readMeta } from "./call-frame.ts";
+import { decodeThrown } from "./codec/thrown.ts";
+import { ByteReader } from "./codec/reader.ts";
+import type { FrameHeader } from "./frame-reader.ts";
+import { CALL_INDEX_MASK, CallFlag, CancelFlag, FrameType, saturate16 } from "./frames.ts";
+import { IncomingRequest } from "./incoming-request.ts";
+import { Lane, type LaneOwner } from "./lane.ts";
+import type { Transport } from "./transport.ts";
+import type { WireContext } from "./wire-context.ts";
+
+export interface ReplicaSessionOptions {
+  readonly context: WireContext;
+  readonly replica: Replica;
+  /** The calling process, in hex. */
+  readonly peerId: string;
+  onClosed(session: ReplicaSession): void;
+}
+
+/** The replica's side of its connection to one calling process: calls in, outcomes out. */
+export class ReplicaSession implements Peer, LaneOwner {
+  readonly context: WireContext;
+  ongoing = 0;
+  waiting = false;
+  readonly #replica: Replica;
+  readonly #options: ReplicaSessionOptions;
+  readonly #calls: (IncomingRequest | undefined)[] = [];
+  readonly #reader = new ByteReader(new Uint8Array(0), 0, 0);
+  #small: Lane | undefined = undefined;
+  #bulk: Lane | undefined = undefined;
+  #joined = false;
+  #closed = false;
+
+  constructor(options: ReplicaSessionOptions) {
+    this.#options = options;
+    this.context = options.context;
+    this.#replica = options.replica;
+  }
+
+  /** Takes over a connection of this caller's. */
+  attach(transport: Transport, isBulk: boolean): Lane {
+    const lane = new Lane(transport, this.context.limits, this);
+    if (isBulk) this.#bulk = lane;
+    else this.#small = lane;
+    if (!this.#joined) {
+      this.#joined = true;
+      this.#replica.join(this);
+    }
+    return lane;
+  }
+
+  /** The lane for a reply. */
+  lane(large = false): Lane {
+    return (large ? this.#bulk : this.#small) ?? this.#small ?? this.#bulk!;
+  }
+
+  /** The same id as at the caller, which does not send it. */
+  requestIdOf(sequence: number): string {
+    return `${this.#options.peerId.slice(0, 12)}-${sequence.toString(36)}`;
+  }
+
+  free(othersOngoing: number): void {
+    if (!this.#closed) this.lane().writer.bare(FrameType.FREE, 0, saturate16(othersOngoing), 0);
+  }
+
+  drain(): void {
+    if (!this.#closed) this.lane().writer.bare(FrameType.DRAIN, 0, 0, 0);
+  }
+
+  forget(request: IncomingRequest): void {
+    const index = request.id & CALL_INDEX_MASK;
+    if (this.#calls[index] === request) this.#calls[index] = undefined;
+  }
+
+  checkSize(bytes: number, path: string): void {
+    const { maxFrameBytes } = this.context.limits;
+    if (bytes <= maxFrameBytes) return;
+    throw new SerializationError(`The ${path} takes ${bytes} bytes; the limit is ${maxFrameBytes}. Return less at a time, or stream it.`, { path });
+  }
+
+  close(): void {
+    this.#small?.close();
+    this.#bulk?.close();
+  }
+
+  onFrame(lane: Lane, header: FrameHeader, bytes: Uint8Array, start: number, end: number): void {
+    const reader = this.#reader;
+    reader.reset(bytes, start, end, header.owned);
+    switch (header.type) {
+      case FrameType.CALL:
+        this.#call(lane, header, reader);
+        return;
+      case FrameType.METHOD:
+        lane.methods[header.aux] = reader.utf8(end - start);
+        return;
+      case FrameType.CANCEL: {
+        const request = this.#find(header.id);
+        const reason = header.flags & CancelFlag.REASON ? decodeThrown(reader, this.context.formats) : undefined;
+        request?.cancelled(reason, false);
+        return;
+      }
+      case FrameType.CREDIT: {
+        const granted = reader.u32();
+        this.#find(header.id)?.credit(header.aux, granted);
+        return;
+      }
+      default:
+        throw new ProtocolError(`A frame of type ${header.type} arrived, which a caller does not send.`);
+    }
+  }
+
+  onLaneClosed(_lane: Lane, _error: Error | undefined): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#small?.transport.close();
+    this.#bulk?.transport.close();
+    const calls = this.#calls.filter((call) => call !== undefined);
+    this.#calls.length = 0;
+    for (const call of calls) call.cancelled(undefined, true);
+    this.#replica.leave(this);
+    this.#options.onClosed(this);
+  }
+
+  #call(lane: Lane, header: FrameHeader, reader: ByteReader): void {
+    const { id, flags } = header;
+    const { clock, formats, limits } = this.context;
+    const method = lane.methods[header.aux];
+    if (method === undefined) throw new ProtocolError(`A call names method ${header.aux}, which was not announced on its lane.`);
+    const index = id & CALL_INDEX_MASK;
+    if (this.#calls[index] !== undefined) throw new ProtocolError(`A call has the id ${id}, whose place is in use.`);
+    if (index >= limits.maxConcurrentCalls) throw new ProtocolError(`More than ${limits.maxConcurrentCalls} calls are open on one connection.`);
+    const sequence = reader.f64();
+    const meta = flags & CallFlag.META ? readMeta(reader) : noMeta;
+    const request = new IncomingRequest(this, {
+      id,
+      method,
+      stream: (flags & CallFlag.STREAM) !== 0,
+      broadcast: (flags & CallFlag.BROADCAST) !== 0,
+      sequence,
+      meta,
+      deadlineMs: meta.remainingMs === Infinity ? Infinity : clock.now() + meta.remainingMs,
+      request: formats.byNumber((flags >> 4) & 3),
+      reply: formats.byNumber((flags >> 6) & 3),
+      reader,
+    });
+    this.#calls[index] = request;
+    this.#replica.accept(request);
+  }
+
+  #find(id: number): IncomingRequest | undefined {
+    const request = this.#calls[id & CALL_INDEX_MASK];
+    return request?.id === id ? request : undefined;
+  }
+}

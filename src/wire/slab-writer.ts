@@ -1,0 +1,101 @@
+import { ByteWriter } from "./codec/writer.ts";
+import { FLUSH_BYTES, HEADER_BYTES } from "./frames.ts";
+import type { Transport } from "./transport.ts";
+
+const SLAB_BYTES = 65_536;
+
+/**
+ * Writes frames one behind another into a slab and hands them over in one piece: at the end of the turn, or as soon as
+ * there are enough that the other side can begin while this one goes on.
+ *
+ * While the transport is busy or not connected, frames gather.
+ */
+export class SlabWriter {
+  readonly out: ByteWriter;
+  readonly #transport: Transport;
+  /** Bytes handed to the transport since it was connected. */
+  handedBytes = 0;
+  #slab: Uint8Array;
+  #busy = false;
+  #scheduled = false;
+  #open = true;
+  readonly #flushLater: () => void;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+    this.#slab = new Uint8Array(SLAB_BYTES);
+    this.out = new ByteWriter(this.#slab);
+    this.#flushLater = () => {
+      this.#scheduled = false;
+      this.flush();
+    };
+  }
+
+  /** Where the stream will be after what has been written so far. */
+  get position(): number {
+    return this.handedBytes + this.out.at;
+  }
+
+  /** Begins a frame and returns where; the body follows in `out`, then `end`. To give the frame up, set `out.at` back. */
+  begin(type: number, flags: number, aux: number, id: number): number {
+    const { out } = this;
+    const start = out.at;
+    out.ensure(HEADER_BYTES);
+    const { view } = out;
+    view.setUint8(start + 4, type);
+    view.setUint8(start + 5, flags);
+    view.setUint16(start + 6, aux, true);
+    view.setUint32(start + 8, id, true);
+    out.at = start + HEADER_BYTES;
+    return start;
+  }
+
+  end(start: number): void {
+    const { out } = this;
+    out.view.setUint32(start, out.at - start - HEADER_BYTES, true);
+    if (out.at >= FLUSH_BYTES) this.flush();
+    else this.schedule();
+  }
+
+  /** A frame without a body. */
+  bare(type: number, flags: number, aux: number, id: number): void {
+    this.end(this.begin(type, flags, aux, id));
+  }
+
+  /** Sees to it that what was written is handed over at the end of the turn. */
+  schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#transport.defer(this.#flushLater);
+  }
+
+  flush(): void {
+    const { out } = this;
+    if (this.#busy || out.at === 0 || !this.#open || !this.#transport.connected) return;
+    const length = out.at;
+    this.handedBytes += length;
+    if (this.#transport.write(out.bytes.subarray(0, length))) {
+      // A slab that grew for one large frame is not kept.
+      if (out.bytes !== this.#slab) out.reset(this.#slab);
+      else out.at = 0;
+      return;
+    }
+    this.#busy = true;
+    this.#slab = new Uint8Array(SLAB_BYTES);
+    out.reset(this.#slab);
+  }
+
+  /** The transport can take more. */
+  resume(): void {
+    this.#busy = false;
+    this.flush();
+  }
+
+  /** Nothing more is handed over. */
+  stop(): void {
+    this.#open = false;
+    this.out.reset(EMPTY);
+  }
+}
+
+const EMPTY = new Uint8Array(0);

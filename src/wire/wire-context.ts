@@ -1,0 +1,14 @@
+import type { Clock } from "../core/contracts/clock.ts";
+import type { FormatTable } from "./codec/format.ts";
+import type { Limits } from "./limits.ts";
+
+/** What all sessions of a process share. */
+export interface WireContext {
+  readonly clock: Clock;
+  readonly formats: FormatTable;
+  readonly limits: Limits;
+  /** The secret of the instance, 32 bytes. */
+  readonly token: Uint8Array;
+  /** Names this process to replicas, 16 bytes. */
+  readonly peerId: Uint8Array;
+}
