@@ -1,0 +1,45 @@
+import { isServing, type DeploymentState, type ReplicaRecord, type StoppingReplica } from "./deployment-state.ts";
+import { checkSent } from "./health.ts";
+import { EXIT_TIMEOUT_MS, withReplica } from "./observe.ts";
+import type { Action, Moment } from "./reconcile.ts";
+import { liveOptionsOf } from "./target.ts";
+
+/** What is known once an action is on its way. Whether it succeeds will be observed. */
+export function apply(state: DeploymentState, action: Action, moment: Moment): DeploymentState {
+  if (action.type === "start") return started(state, action, moment);
+  const replica = state.replicas.find((each) => each.replicaId === action.replicaId);
+  if (replica === undefined) return state;
+  switch (action.type) {
+    case "stop":
+      return withReplica(state, stopping(replica, { killAtMs: moment.nowMs + action.timeoutMs + EXIT_TIMEOUT_MS, killed: false }));
+    case "kill":
+      return withReplica(state, stopping(replica, { killAtMs: moment.nowMs, killed: true }));
+    case "check-health":
+      return isServing(replica) ? withReplica(state, { ...replica, health: checkSent(replica.health, state.target.spec.options, moment.nowMs) }) : state;
+    case "reconfigure":
+      return isServing(replica)
+        ? withReplica(state, { ...replica, state: "UPDATING", tellings: action.id, told: { live: action.options, configuration: action.configuration } })
+        : state;
+  }
+}
+
+function started(state: DeploymentState, action: Extract<Action, { type: "start" }>, moment: Moment): DeploymentState {
+  const { target, replicaId, rank } = action;
+  const replica: ReplicaRecord = {
+    state: "STARTING",
+    replicaId,
+    rank,
+    generation: target.generation,
+    callees: target.callees,
+    startedMs: moment.nowMs,
+    startedWallMs: moment.wallNowMs,
+    told: { live: liveOptionsOf(target), configuration: target.configuration },
+  };
+  return { ...state, replicas: [...state.replicas, replica] };
+}
+
+/** Keeps what every record has, and drops what only a serving replica has: its address must not be routed to again. */
+function stopping(replica: ReplicaRecord, end: { killAtMs: number; killed: boolean }): StoppingReplica {
+  const { replicaId, rank, generation, callees, startedMs, startedWallMs, told } = replica;
+  return { state: "STOPPING", replicaId, rank, generation, callees, startedMs, startedWallMs, told, ...end };
+}

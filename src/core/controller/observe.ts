@@ -1,0 +1,168 @@
+import type { ReplicaMessage } from "../contracts/control-messages.ts";
+import { HeliostatError } from "../errors.ts";
+import { afterFailure, startAttempts } from "./backoff.ts";
+import { isServing, type Condition, type DeploymentState, type ReplicaRecord, type ServingReplica, type StartingReplica } from "./deployment-state.ts";
+import { describeFailure, messageOf, type Failure } from "./failure.ts";
+import { checkAnswered, checkOverdue, MAX_MISSES, newHealth, type Health } from "./health.ts";
+import { nextStatus } from "./status.ts";
+
+/** What can be learnt about a replica: what it says about itself, and that its process has ended. */
+export type ReplicaEvent =
+  | Extract<ReplicaMessage, { type: "ready" | "failed" | "reconfigured" | "health" | "models" | "worn-out" }>
+  | { readonly type: "exited"; readonly description: string };
+
+/** A replica that could not be made ready ends by itself; if it does not within this time, it is killed. */
+export const EXIT_TIMEOUT_MS = 1_000;
+
+/**
+ * What is known after an event. An event that comes too late to matter, such as `ready` from a replica that was told to
+ * stop, changes nothing.
+ */
+export function observe(state: DeploymentState, replicaId: string, seen: { event: ReplicaEvent; nowMs: number }): DeploymentState {
+  const { event, nowMs } = seen;
+  const replica = state.replicas.find((each) => each.replicaId === replicaId);
+  if (replica === undefined) return state;
+  switch (event.type) {
+    case "ready":
+      return replica.state === "STARTING" ? ready(state, replica, { event, nowMs }) : state;
+    case "failed":
+      return replica.state === "STARTING" ? failed(state, replica, { failure: event, nowMs }) : state;
+    case "exited":
+      return exited(state, replica, { description: event.description, nowMs });
+    case "reconfigured":
+      return replica.state === "UPDATING" && replica.tellings === event.id ? reconfigured(state, replica, event) : state;
+    case "health":
+      return isServing(replica) ? answered(state, replica, { event, nowMs }) : state;
+    case "models":
+      return isServing(replica) ? withReplica(state, { ...replica, modelIds: event.modelIds }) : state;
+    case "worn-out":
+      return isServing(replica) && replica.condition.kind === "fit" ? withReplica(state, { ...replica, condition: { kind: "worn", reason: event.reason } }) : state;
+  }
+}
+
+/** What is known when time has passed: health checks whose answer is overdue count as missed. */
+export function elapse(state: DeploymentState, nowMs: number): DeploymentState {
+  let next = state;
+  for (const replica of state.replicas) {
+    if (!isServing(replica) || replica.condition.kind === "sick") continue;
+    const health = checkOverdue(replica.health, nowMs);
+    if (health === replica.health) continue;
+    const timeoutMs = state.target.spec.options.healthCheckTimeoutMs;
+    next = judged(next, { ...replica, health }, { nowMs, hung: true, reason: `it did not answer within ${timeoutMs} ms` });
+  }
+  return next;
+}
+
+/** The state with a newer record in the place of the older one. */
+export function withReplica(state: DeploymentState, replica: ReplicaRecord): DeploymentState {
+  return { ...state, replicas: state.replicas.map((each) => (each.replicaId === replica.replicaId ? replica : each)) };
+}
+
+function ready(state: DeploymentState, replica: StartingReplica, seen: { event: Extract<ReplicaEvent, { type: "ready" }>; nowMs: number }): DeploymentState {
+  const { nowMs, event } = seen;
+  const serving: ServingReplica = {
+    ...replica,
+    state: "RUNNING",
+    address: event.address,
+    modelIds: [],
+    readyMs: nowMs,
+    health: newHealth(state.target.spec.options, nowMs),
+    tellings: 0,
+    condition: { kind: "fit" },
+  };
+  return {
+    ...withReplica(state, serving),
+    hasRun: true,
+    ranGenerations: new Set([...state.ranGenerations, replica.generation]),
+  };
+}
+
+function failed(state: DeploymentState, replica: StartingReplica, seen: { failure: Failure; nowMs: number }): DeploymentState {
+  const { phase, error } = seen.failure;
+  const leaving = withReplica(state, { ...replica, state: "STOPPING", killAtMs: seen.nowMs + EXIT_TIMEOUT_MS, killed: false });
+  return afterFailedStart(leaving, replica, { failure: { phase, error }, nowMs: seen.nowMs });
+}
+
+function exited(state: DeploymentState, replica: ReplicaRecord, seen: { description: string; nowMs: number }): DeploymentState {
+  const without = { ...state, replicas: state.replicas.filter((each) => each !== replica) };
+  switch (replica.state) {
+    case "STARTING": {
+      const error = new HeliostatError(`Replica ${replica.replicaId}: ${seen.description}`);
+      return afterFailedStart(without, replica, { failure: { phase: "exit", error }, nowMs: seen.nowMs });
+    }
+    case "RUNNING":
+    case "UPDATING":
+      return replica.condition.kind === "sick" ? without : afterLoss(without, replica, { reason: seen.description, nowMs: seen.nowMs });
+    case "STOPPING":
+      return without;
+  }
+}
+
+/** A failed start counts towards giving up only while the version has never run; afterwards it is a crash to be made good. */
+function afterFailedStart(state: DeploymentState, replica: StartingReplica, seen: { failure: Failure; nowMs: number }): DeploymentState {
+  const { target } = state;
+  if (state.mode !== "serving" || state.gaveUp || replica.generation !== target.generation) return state;
+  // The user's own error says more than how a process ended.
+  const lastFailure = seen.failure.phase === "exit" && state.lastFailure !== undefined ? state.lastFailure : seen.failure;
+  const reason = `Replica ${replica.replicaId} could not be started: ${describeFailure(seen.failure)}`;
+  if (state.ranGenerations.has(target.generation)) {
+    return { ...withRankFailure(state, replica.rank, { ranForMs: 0, nowMs: seen.nowMs }), lastFailure, message: shownMessage(state, reason) };
+  }
+  const startFailures = state.startFailures + 1;
+  const attempts = startAttempts(target.replicas, target.spec.options.maxConstructorRetryCount);
+  // Code that is not there will not be there at the next attempt.
+  const hopeless = seen.failure.phase === "load" || startFailures >= attempts;
+  if (hopeless) return { ...giveUp(state, lastFailure), startFailures };
+  return { ...state, startFailures, lastFailure, message: `${reason} (attempt ${startFailures} of ${attempts})` };
+}
+
+function afterLoss(state: DeploymentState, replica: ServingReplica, seen: { reason: string; nowMs: number }): DeploymentState {
+  if (state.mode !== "serving") return state;
+  return {
+    ...withRankFailure(state, replica.rank, { ranForMs: seen.nowMs - replica.readyMs, nowMs: seen.nowMs }),
+    status: nextStatus(state.status, "lost"),
+    message: shownMessage(state, `Replica ${replica.replicaId} was lost: ${seen.reason}`),
+  };
+}
+
+function answered(state: DeploymentState, replica: ServingReplica, seen: { event: Extract<ReplicaEvent, { type: "health" }>; nowMs: number }): DeploymentState {
+  if (replica.condition.kind === "sick") return state;
+  const { id, error } = seen.event;
+  const failing = "error" in seen.event && error !== undefined;
+  const health = checkAnswered(replica.health, { id, failed: failing }, state.target.spec.options);
+  return judged(state, { ...replica, health }, { nowMs: seen.nowMs, hung: false, reason: `checkHealth() threw: ${messageOf(error)}` });
+}
+
+/** Keeps the new health, or finds the replica sick if it has missed too often. */
+function judged(state: DeploymentState, replica: ServingReplica, verdict: { nowMs: number; hung: boolean; reason: string }): DeploymentState {
+  const health: Health = replica.health;
+  if (health.misses < MAX_MISSES) return withReplica(state, replica);
+  const reason = `it failed ${health.misses} health checks in a row, in the last one ${verdict.reason}`;
+  const sick: Condition = { kind: "sick", hung: verdict.hung, reason };
+  return afterLoss(withReplica(state, { ...replica, condition: sick }), replica, { reason, nowMs: verdict.nowMs });
+}
+
+/** A replica whose `reconfigure()` threw is in no known condition: it serves on until another can take its place. */
+function reconfigured(state: DeploymentState, replica: ServingReplica, event: Extract<ReplicaEvent, { type: "reconfigured" }>): DeploymentState {
+  if (!("error" in event) || event.error === undefined) return withReplica(state, { ...replica, state: "RUNNING" });
+  const failure: Failure = { phase: "reconfigure", error: event.error };
+  const worn = withReplica(state, { ...replica, state: "RUNNING", condition: { kind: "worn", reason: describeFailure(failure) } });
+  // Of an older configuration it says nothing about the target; after a roll-back there is nothing left to go back to.
+  const tellsOfTarget = replica.told.configuration === state.target.configuration && state.mode === "serving" && !state.rolledBack;
+  return tellsOfTarget ? giveUp(worn, failure) : worn;
+}
+
+function giveUp(state: DeploymentState, failure: Failure): DeploymentState {
+  const name = state.target.spec.name;
+  return { ...state, gaveUp: true, lastFailure: failure, status: nextStatus(state.status, "gave-up"), message: `Deployment "${name}" could not be deployed: ${describeFailure(failure)}` };
+}
+
+function withRankFailure(state: DeploymentState, rank: number, seen: { ranForMs: number; nowMs: number }): DeploymentState {
+  const failure = afterFailure(state.failuresByRank.get(rank), seen.ranForMs, seen.nowMs);
+  return { ...state, failuresByRank: new Map([...state.failuresByRank, [rank, failure]]) };
+}
+
+/** The reason of a failed update outranks what befalls the old version afterwards. */
+function shownMessage(state: DeploymentState, message: string): string {
+  return state.status === "DEPLOY_FAILED" ? state.message : message;
+}
