@@ -15,3 +15,41 @@ export {
   StreamMismatchError,
   UnknownMethodError,
 } from "./core/errors.ts";
+export type { ErrorCode } from "./core/errors.ts";
+export type {
+  Application,
+  AutoscalingContext,
+  AutoscalingOptions,
+  AutoscalingPolicy,
+  Deployment,
+  DeploymentHooks,
+  DeploymentOptions,
+  ReplicaCandidate,
+  ReplicaWebSocket,
+  RequestRouterOptions,
+  RouterPolicy,
+} from "./core/deployment/types.ts";
+export type {
+  Arg,
+  DeploymentBroadcastResponse,
+  DeploymentHandle,
+  DeploymentResponse,
+  DeploymentResponseGenerator,
+  HandleOptions,
+  MethodHandle,
+  MethodName,
+  Serialization,
+} from "./core/handle/types.ts";
+export type {
+  ApplicationStatus,
+  DeploymentStatus,
+  FetchApp,
+  HttpOptions,
+  ReplicaContext,
+  ReplicaState,
+  RequestContext,
+  RunOptions,
+  Serve,
+  ServeConfig,
+  ServeStatus,
+} from "./core/serve-types.ts";
