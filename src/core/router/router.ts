@@ -166,6 +166,8 @@ export class Router implements SlotOwner {
         return true;
       }
       if (slot === undefined) return false;
+      // A user's policy may have made calls of its own while it was asked: its choice is then full.
+      if (slot.freeIndex < 0) continue;
       if (this.#send(slot, call)) return true;
     }
   }
