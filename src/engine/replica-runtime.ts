@@ -9,7 +9,7 @@ import type { RouterPolicy } from "../core/router/policy.ts";
 import type { ReplicaAddress, ReplicaTarget } from "../core/router/snapshot.ts";
 import { stderrLog } from "../observe/log.ts";
 import { Acceptor } from "../wire/acceptor.ts";
-import { formats } from "../wire/codec/format.ts";
+import { formats } from "../formats/formats.ts";
 import { ControlLink } from "../wire/control-link.ts";
 import { defaultLimits } from "../wire/limits.ts";
 import type { Transport } from "../wire/transport.ts";

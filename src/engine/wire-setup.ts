@@ -5,7 +5,7 @@ import type { Caller } from "../core/handle/caller.ts";
 import type { BodyEncoder, ConnectReplica } from "../core/contracts/replica-client.ts";
 import { BodyPages } from "../wire/body-pages.ts";
 import { CallerSession } from "../wire/caller-session.ts";
-import type { ValueExtension } from "../wire/codec/format.ts";
+import type { ValueExtension } from "../wire/codec/extension.ts";
 import type { Transport } from "../wire/transport.ts";
 import type { WireContext } from "../wire/wire-context.ts";
 import type { ReplicaTarget } from "../core/router/snapshot.ts";

@@ -15,7 +15,7 @@ while read -r op pid; do
   esac
 done
 [ -z "$groups" ] || sleep 1
-for g in $groups; do kill -9 -- "-$g"; done 2>/dev/null
+for g in $groups; do kill -9 "-$g"; done 2>/dev/null
 rm -rf -- "$1"
 rmdir -- "$2" 2>/dev/null
 `;
