@@ -79,9 +79,11 @@ export class FrameReader {
     const header = this.#header;
     while (end - at >= HEADER_BYTES) {
       const length = view.getUint32(base + at, true);
+      if (length > this.#maxFrameBytes) throw this.#tooLarge(length);
       if (end - at - HEADER_BYTES < length) {
-        if (length > CARRY_BYTES) return this.#beginLarge(view, base + at, length, bytes, at, end);
-        break;
+        if (length <= CARRY_BYTES) break;
+        this.#beginLarge(view, base + at, length);
+        return at + HEADER_BYTES;
       }
       readHeader(view, base + at, header);
       const body = at + HEADER_BYTES;
@@ -104,10 +106,12 @@ export class FrameReader {
       if (this.#carried < HEADER_BYTES) return at;
     }
     const length = this.#carryView.getUint32(0, true);
+    if (length > this.#maxFrameBytes) throw this.#tooLarge(length);
     if (length > CARRY_BYTES) {
       // Only a header can be carried of a large frame, for its body goes to its own buffer as soon as the header is whole.
       this.#carried = 0;
-      return this.#beginLarge(this.#carryView, 0, length, bytes, at - HEADER_BYTES, end);
+      this.#beginLarge(this.#carryView, 0, length);
+      return at;
     }
     const missing = HEADER_BYTES + length - this.#carried;
     const taken = Math.min(missing, end - at);
@@ -121,19 +125,16 @@ export class FrameReader {
     return at;
   }
 
-  #beginLarge(view: DataView, headerAt: number, length: number, bytes: Uint8Array, frameAt: number, end: number): number {
-    if (length > this.#maxFrameBytes) {
-      throw new ProtocolError(
-        `A frame of ${length} bytes arrived; the limit is ${this.#maxFrameBytes}. Send less at a time, or stream it.`,
-      );
-    }
+  #beginLarge(view: DataView, headerAt: number, length: number): void {
     readHeader(view, headerAt, this.#header);
-    const large = new Uint8Array(length);
-    const body = Math.min(end, frameAt + HEADER_BYTES);
-    large.set(bytes.subarray(body, end), 0);
-    this.#large = large;
-    this.#largeFilled = end - body;
-    return end;
+    this.#large = new Uint8Array(length);
+    this.#largeFilled = 0;
+  }
+
+  #tooLarge(length: number): ProtocolError {
+    return new ProtocolError(
+      `A frame of ${length} bytes arrived; the limit is ${this.#maxFrameBytes}. Send less at a time, or stream it.`,
+    );
   }
 
   /** One view per buffer: the transport reads into the same one again and again. */
