@@ -59,7 +59,7 @@ const formats: Record<string, { encode(value: unknown): unknown; decode(encoded:
       return structured.decode(reader);
     },
   },
-  JSON: { encode: (value) => Buffer.from(JSON.stringify(value)), decode: (encoded: Buffer) => JSON.parse(encoded.utf8Slice(0, encoded.length)) as unknown },
+  JSON: { encode: (value) => Buffer.from(JSON.stringify(value)), decode: (encoded: Buffer) => JSON.parse(encoded.toString()) as unknown },
   "v8.serialize": { encode: serialize, decode: (encoded: Buffer) => deserialize(encoded) as unknown },
   msgpackr: { encode: (value) => packr.pack(value), decode: (encoded: Buffer) => packr.unpack(encoded) as unknown },
 };

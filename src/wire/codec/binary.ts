@@ -91,7 +91,14 @@ export function readBinary(reader: ByteReader): ArrayBufferView | ArrayBuffer {
   return makeBinary(kind, reader, at, length);
 }
 
-function makeBinary(kind: BinaryKind, reader: ByteReader, at: number, length: number): ArrayBufferView | ArrayBuffer {
+/** A view or buffer of a kind, with a copy of `bytes`. */
+export function binaryFrom(number: number, bytes: Uint8Array): ArrayBufferView | ArrayBuffer {
+  const kind = kinds[number];
+  if (kind === undefined || bytes.length % kind.bytesPerElement !== 0) throw new ProtocolError("A message holds binary of an unknown kind, or with a part of an element.");
+  return makeBinary(kind, { bytes, owned: false }, 0, bytes.length);
+}
+
+function makeBinary(kind: BinaryKind, reader: Pick<ByteReader, "bytes" | "owned">, at: number, length: number): ArrayBufferView | ArrayBuffer {
   const { bytes } = reader;
   const offset = bytes.byteOffset + at;
   const count = length / kind.bytesPerElement;

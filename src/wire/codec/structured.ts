@@ -19,16 +19,16 @@ export interface FormatOptions {
 export class StructuredFormat implements Format {
   readonly name = "structured";
   readonly number = 0;
-  readonly #limits: Limits;
-  readonly #extension: ValueExtension;
+  readonly limits: Limits;
+  readonly extension: ValueExtension;
   readonly #encoder: ValueEncoder;
   readonly #decoder: ValueDecoder;
 
   constructor(options: FormatOptions = {}) {
-    this.#limits = options.limits ?? defaultLimits;
-    this.#extension = options.extension ?? noExtension;
-    this.#encoder = new ValueEncoder(this.#limits, this.#extension);
-    this.#decoder = new ValueDecoder(this.#limits, this.#extension);
+    this.limits = options.limits ?? defaultLimits;
+    this.extension = options.extension ?? noExtension;
+    this.#encoder = new ValueEncoder(this.limits, this.extension);
+    this.#decoder = new ValueDecoder(this.limits, this.extension);
   }
 
   encodeArgs(args: readonly unknown[], writer: ByteWriter): void {
@@ -47,7 +47,7 @@ export class StructuredFormat implements Format {
 
   decode(reader: ByteReader): unknown {
     // A handle that is revived may decode something itself.
-    const decoder = this.#decoder.busy ? new ValueDecoder(this.#limits, this.#extension) : this.#decoder;
+    const decoder = this.#decoder.busy ? new ValueDecoder(this.limits, this.extension) : this.#decoder;
     const value = decoder.message(reader);
     checkEnd(reader);
     return value;
@@ -55,7 +55,7 @@ export class StructuredFormat implements Format {
 
   #encode(value: unknown, writer: ByteWriter, root: Root, isArgs: boolean): void {
     // A getter may make a call.
-    const encoder = this.#encoder.busy ? new ValueEncoder(this.#limits, this.#extension) : this.#encoder;
+    const encoder = this.#encoder.busy ? new ValueEncoder(this.limits, this.extension) : this.#encoder;
     try {
       encoder.message(value, isArgs, writer);
     } catch (thrown) {
