@@ -4,7 +4,9 @@ import { Handle } from "../core/handle/handle.ts";
 import type { DeploymentHandle } from "../core/handle/types.ts";
 import type { ReplicaIdentity } from "../core/replica/replica.ts";
 import type { FetchApp, ReplicaContext, RequestContext, Serve, ServeStatus } from "../core/serve-types.ts";
+import { INGRESS } from "../core/router/snapshot.ts";
 import { processState } from "../engine/process-state.ts";
+import type { Instance } from "./instance.ts";
 import type { Instances } from "./instances.ts";
 import { unreachableCaller } from "./unreachable-caller.ts";
 
@@ -15,6 +17,11 @@ let loaded: Instances | undefined;
 async function instances(): Promise<Instances> {
   loading ??= import("./instances.ts").then((module) => new module.Instances());
   return (loaded = await loading);
+}
+
+/** What runs in this driver now: for tests that look at what is left of it. */
+export function openInstances(): readonly Instance[] {
+  return loaded?.ready ?? [];
 }
 
 /** The replica whose code is running, if any. */
@@ -35,7 +42,7 @@ export const serve: Serve = {
   },
 
   getAppHandle<T>(name = "default") {
-    return handleTo<T>(name, loaded?.ingressOf(name) ?? "");
+    return handleTo<T>(name, loaded?.ingressOf(name) ?? INGRESS);
   },
 
   getDeploymentHandle<T>(name: string, app?: string) {

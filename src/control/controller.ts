@@ -9,6 +9,7 @@ import { reportApplication } from "../core/controller/status-report.ts";
 import { replicaSpecOf } from "../core/controller/target.ts";
 import type { ApplicationSpec } from "../core/deployment/spec.ts";
 import { DeploymentFailedError } from "../core/errors.ts";
+import { INGRESS } from "../core/router/snapshot.ts";
 import { messageOf } from "../core/controller/failure.ts";
 import type { ServeStatus } from "../core/serve-types.ts";
 import { DeadlineTimer } from "./deadline-timer.ts";
@@ -163,7 +164,10 @@ export class Controller {
     if (app === undefined) return;
     const { snapshots, actions, changes } = app.step(this.#moment());
     // A replica leaves the routing before it is told to stop.
-    for (const snapshot of snapshots) this.#publisher.publish(snapshot);
+    for (const snapshot of snapshots) {
+      this.#publisher.publish(snapshot);
+      if (snapshot.deployment === app.ingress) this.#publisher.publish({ ...snapshot, deployment: INGRESS });
+    }
     for (const action of actions) this.#perform(name, action);
     for (const change of changes) this.#report(change);
     if (app.isGone) this.#apps.delete(name);
@@ -213,6 +217,7 @@ export class Controller {
 
   #describe(name: string, deployment: string): SnapshotContent {
     const app = this.#apps.get(name);
+    if (deployment === INGRESS && app !== undefined) return { ...this.#describe(name, app.ingress), deployment };
     const state = app?.state.deployments.get(deployment);
     if (app === undefined || state === undefined) return missingSnapshot(name, deployment, app && [...app.state.deployments.keys()]);
     return app.describe(state);

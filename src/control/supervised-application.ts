@@ -52,6 +52,11 @@ export class SupervisedApplication {
     return this.#state;
   }
 
+  /** The name of the deployment behind the application's own handle. */
+  get ingress(): string {
+    return this.#state.spec.ingress;
+  }
+
   get isGone(): boolean {
     return this.#state.phase === "deleting" && this.#state.deployments.size === 0;
   }

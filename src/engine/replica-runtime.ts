@@ -72,6 +72,8 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
   log = stderrLog(spec.options.logging.level, spec.replicaId);
 
   const loader = new CodeLoader();
+  const questions = new Map<number, PromiseWithResolvers<unknown>>();
+  let asking = 0;
   let ending = false;
   const link = new ControlLink<ReplicaMessage, ControllerMessage>(options.openControl(bootstrap), {
     formats: context.formats,
@@ -99,7 +101,12 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
     listen: (replica) => options.listen(bootstrap, (acceptor = new Acceptor(context, replica))),
     send,
     onSnapshot: (snapshot) => directory.update(snapshot),
-    onCalled: () => {},
+    onCalled: ({ id, value, error }) => {
+      const asked = questions.get(id);
+      questions.delete(id);
+      if (error === undefined) asked?.resolve(value);
+      else asked?.reject(error);
+    },
     memoryMb: () => options.memoryMb(),
     end,
   });
@@ -126,7 +133,12 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
     identity: host.replica.identity,
     caller,
     onPark: () => loader.onPark(),
-    status: () => Promise.reject(new HeliostatError("serve.status() can be asked in the driver only, for now.")),
+    status: () => {
+      const asked = Promise.withResolvers<unknown>();
+      questions.set(++asking, asked);
+      send({ type: "call", id: asking, method: "status", args: [] });
+      return asked.promise;
+    },
   };
   link.introduce({ peerId: options.controlId, token: bootstrap.token, lane: 2 });
   link.lane.transport.start(link.lane);

@@ -30,6 +30,9 @@ export interface CodeReference {
 
 export type PolicyName = "power-of-two-choices" | "round-robin" | "consistent-hash";
 
+/** In place of a deployment's name: the ingress of the application, whichever that is. No deployment can have this name. */
+export const INGRESS = "(ingress)";
+
 /**
  * Everything that a caller needs to route to one deployment: immutable, replaced whole by a newer one.
  *
