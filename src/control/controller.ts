@@ -81,7 +81,9 @@ export class Controller {
       app = this.#apps.get(spec.name);
     }
     if (this.#closing !== undefined) {
-      throw new DeploymentFailedError(`Application "${spec.name}" cannot be deployed: the controller was shut down.`, { deployment: spec.ingress });
+      throw new DeploymentFailedError(`Application "${spec.name}" cannot be deployed: the controller was shut down.`, {
+        deployment: spec.ingress,
+      });
     }
     if (app === undefined) {
       app = new SupervisedApplication(spec, this.#options.nodeId);
@@ -111,7 +113,9 @@ export class Controller {
   status(): ServeStatus {
     const { clock, nodeId } = this.#options;
     const context = { nowMs: clock.now(), nodeId, pidOf: (replicaId: string) => this.#links.get(replicaId)?.pid };
-    const applications = Object.fromEntries([...this.#apps].map(([name, app]) => [name, reportApplication(app.state, context)]));
+    const applications = Object.fromEntries(
+      [...this.#apps].map(([name, app]) => [name, reportApplication(app.state, context)]),
+    );
     return { applications, proxies: [] };
   }
 
@@ -180,7 +184,8 @@ export class Controller {
       this.#start(app, action);
       return;
     }
-    if (action.type === "kill") this.#options.log.warn(`Replica ${replicaId} is killed: ${action.reason}`, { app, deployment, replicaId });
+    if (action.type === "kill")
+      this.#options.log.warn(`Replica ${replicaId} is killed: ${action.reason}`, { app, deployment, replicaId });
     this.#links.get(replicaId)?.perform(action);
   }
 
@@ -196,7 +201,10 @@ export class Controller {
       const engine = engines(target.spec.options.isolation);
       this.#engines.add(engine);
       const spec = replicaSpecOf(target, { replicaId, rank, nodeId });
-      this.#links.set(replicaId, new ReplicaLink({ engine, spec, directory: this.directory, onEvent: observe, status: () => this.status() }));
+      this.#links.set(
+        replicaId,
+        new ReplicaLink({ engine, spec, directory: this.directory, onEvent: observe, status: () => this.status() }),
+      );
     } catch (error) {
       observe({ type: "exited", description: `it could not be started: ${messageOf(error)}` });
     }
@@ -219,13 +227,18 @@ export class Controller {
     const app = this.#apps.get(name);
     if (deployment === INGRESS && app !== undefined) return { ...this.#describe(name, app.ingress), deployment };
     const state = app?.state.deployments.get(deployment);
-    if (app === undefined || state === undefined) return missingSnapshot(name, deployment, app && [...app.state.deployments.keys()]);
+    if (app === undefined || state === undefined)
+      return missingSnapshot(name, deployment, app && [...app.state.deployments.keys()]);
     return app.describe(state);
   }
 
   #moment(): Moment {
     const { clock } = this.#options;
-    return { nowMs: clock.now(), wallNowMs: clock.wallNow(), newReplicaId: (deployment) => this.#newReplicaId(deployment) };
+    return {
+      nowMs: clock.now(),
+      wallNowMs: clock.wallNow(),
+      newReplicaId: (deployment) => this.#newReplicaId(deployment),
+    };
   }
 
   #newReplicaId(deployment: string): string {

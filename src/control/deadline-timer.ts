@@ -21,7 +21,8 @@ export class DeadlineTimer {
     if (dueMs === this.#dueMs) return;
     this.#timer?.cancel();
     this.#dueMs = dueMs;
-    this.#timer = dueMs === Infinity ? undefined : this.#clock.setTimer(Math.max(0, dueMs - this.#clock.now()), () => this.#fire());
+    this.#timer =
+      dueMs === Infinity ? undefined : this.#clock.setTimer(Math.max(0, dueMs - this.#clock.now()), () => this.#fire());
   }
 
   #fire(): void {

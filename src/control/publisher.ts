@@ -81,7 +81,11 @@ export class Publisher implements Directory {
       subscription.onSnapshot(snapshot);
     } catch (error) {
       // One subscriber's mistake must not keep the others from the news.
-      this.#log.error("A subscriber failed on a snapshot", { app: snapshot.app, deployment: snapshot.deployment, error });
+      this.#log.error("A subscriber failed on a snapshot", {
+        app: snapshot.app,
+        deployment: snapshot.deployment,
+        error,
+      });
     }
   }
 }

@@ -24,7 +24,10 @@ export class ReplicaLink {
   /** Starts the replica. @throws whatever the engine throws if it cannot even begin. */
   constructor(options: ReplicaLinkOptions) {
     this.#options = options;
-    this.#process = options.engine.start(options.spec, { onMessage: (message) => this.#receive(message), onExit: (exit) => this.#end(exit) });
+    this.#process = options.engine.start(options.spec, {
+      onMessage: (message) => this.#receive(message),
+      onExit: (exit) => this.#end(exit),
+    });
     this.#process.send({ type: "initialize" });
   }
 
@@ -73,7 +76,9 @@ export class ReplicaLink {
   #subscribe(app: string, deployment: string): void {
     const key = JSON.stringify([app, deployment]);
     if (this.#subscriptions.has(key)) return;
-    const end = this.#options.directory.subscribe(app, deployment, (snapshot) => this.#process.send({ type: "snapshot", snapshot }));
+    const end = this.#options.directory.subscribe(app, deployment, (snapshot) =>
+      this.#process.send({ type: "snapshot", snapshot }),
+    );
     this.#subscriptions.set(key, end);
   }
 

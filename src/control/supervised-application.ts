@@ -90,7 +90,11 @@ export class SupervisedApplication {
     this.#state = app;
     const left = [...before.values()].filter((state) => !app.deployments.has(state.target.spec.name));
     const ended = left.map((state): DeploymentState => ({ ...state, mode: "stopping", replicas: [] }));
-    return { actions, changes: this.#changes(left), snapshots: [...app.deployments.values(), ...ended].map((state) => this.describe(state)) };
+    return {
+      actions,
+      changes: this.#changes(left),
+      snapshots: [...app.deployments.values(), ...ended].map((state) => this.describe(state)),
+    };
   }
 
   describe(state: DeploymentState): SnapshotContent {
@@ -106,7 +110,10 @@ export class SupervisedApplication {
     const { phase, failure } = this.#state;
     if (phase === "running" || this.isGone) {
       if (failure === undefined) this.#deploy?.resolve();
-      else this.#deploy?.reject(new DeploymentFailedError(failure.message, { deployment: failure.deployment, cause: failure.failure.error }));
+      else
+        this.#deploy?.reject(
+          new DeploymentFailedError(failure.message, { deployment: failure.deployment, cause: failure.failure.error }),
+        );
       this.#deploy = undefined;
     }
     if (this.isGone) this.#gone.resolve();

@@ -4,7 +4,9 @@ import type { Engine, ReplicaProcess, ReplicaProcessListener } from "../../src/c
 import type { ReplicaSpec } from "../../src/core/deployment/spec.ts";
 
 /** What a fake replica does on its own; what is not given does not happen. */
-export type FakeBehaviour = Partial<Record<ControllerMessage["type"] | "kill", (replica: FakeReplica, message?: ControllerMessage) => void>>;
+export type FakeBehaviour = Partial<
+  Record<ControllerMessage["type"] | "kill", (replica: FakeReplica, message?: ControllerMessage) => void>
+>;
 
 /** A replica that gets ready, answers and ends as it should. */
 export const healthy: FakeBehaviour = {

@@ -68,12 +68,18 @@ export function deleteApplication(app: ApplicationState): ApplicationState {
 export function observeReplica(app: ApplicationState, seen: ReplicaObservation, nowMs: number): ApplicationState {
   const state = app.deployments.get(seen.deployment);
   if (state === undefined) return app;
-  const deployments = new Map(app.deployments).set(seen.deployment, observe(state, seen.replicaId, { event: seen.event, nowMs }));
+  const deployments = new Map(app.deployments).set(
+    seen.deployment,
+    observe(state, seen.replicaId, { event: seen.event, nowMs }),
+  );
   return { ...app, deployments };
 }
 
 /** Takes what is due at this moment as far as it goes without further events. */
-export function stepApplication(app: ApplicationState, moment: Moment): { app: ApplicationState; actions: readonly DeploymentAction[] } {
+export function stepApplication(
+  app: ApplicationState,
+  moment: Moment,
+): { app: ApplicationState; actions: readonly DeploymentAction[] } {
   const actions: DeploymentAction[] = [];
   let next = { ...app, deployments: mapValues(app.deployments, (state) => elapse(state, moment.nowMs)) };
   for (;;) {
@@ -83,7 +89,8 @@ export function stepApplication(app: ApplicationState, moment: Moment): { app: A
       const due = reconcile(state, moment);
       actions.push(...due.map((action) => ({ deployment: name, action })));
       const after = due.reduce((each, action) => apply(each, action, moment), state);
-      if (after.mode !== "stopping" || after.replicas.length > 0) deployments.set(name, isSettled(after) ? settled(after) : after);
+      if (after.mode !== "stopping" || after.replicas.length > 0)
+        deployments.set(name, isSettled(after) ? settled(after) : after);
     }
     next = { ...next, deployments };
     if (next.phase !== "deploying" || !isReached(next)) return { app: next, actions };
@@ -105,8 +112,12 @@ function isReached(app: ApplicationState): boolean {
 
 function reach(app: ApplicationState): ApplicationState {
   const names = new Set(app.spec.deployments.map(({ name }) => name));
-  const targets = new Map([...app.deployments].filter(([name]) => names.has(name)).map(([name, state]) => [name, state.target]));
-  const deployments = mapValues(app.deployments, (state, name) => (names.has(name) ? state : withMode(state, "lingering")));
+  const targets = new Map(
+    [...app.deployments].filter(([name]) => names.has(name)).map(([name, state]) => [name, state.target]),
+  );
+  const deployments = mapValues(app.deployments, (state, name) =>
+    names.has(name) ? state : withMode(state, "lingering"),
+  );
   return { ...app, phase: "running", deployments, reached: { spec: app.spec, targets } };
 }
 
@@ -134,8 +145,13 @@ function settleFailure(app: ApplicationState): ApplicationState {
  */
 function releaseUncalled(app: ApplicationState): ApplicationState {
   const states = [...app.deployments.values()];
-  const isCalled = (name: string) => states.some(({ target, replicas }) => target.spec.name !== name && replicas.some(({ callees }) => callees.includes(name)));
-  const deployments = mapValues(app.deployments, (state, name) => (state.mode === "lingering" && !isCalled(name) ? withMode(state, "stopping") : state));
+  const isCalled = (name: string) =>
+    states.some(
+      ({ target, replicas }) => target.spec.name !== name && replicas.some(({ callees }) => callees.includes(name)),
+    );
+  const deployments = mapValues(app.deployments, (state, name) =>
+    state.mode === "lingering" && !isCalled(name) ? withMode(state, "stopping") : state,
+  );
   return { ...app, deployments };
 }
 

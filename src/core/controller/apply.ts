@@ -11,14 +11,24 @@ export function apply(state: DeploymentState, action: Action, moment: Moment): D
   if (replica === undefined) return state;
   switch (action.type) {
     case "stop":
-      return withReplica(state, stopping(replica, { killAtMs: moment.nowMs + action.timeoutMs + EXIT_TIMEOUT_MS, killed: false }));
+      return withReplica(
+        state,
+        stopping(replica, { killAtMs: moment.nowMs + action.timeoutMs + EXIT_TIMEOUT_MS, killed: false }),
+      );
     case "kill":
       return withReplica(state, stopping(replica, { killAtMs: moment.nowMs, killed: true }));
     case "check-health":
-      return isServing(replica) ? withReplica(state, { ...replica, health: checkSent(replica.health, state.target.spec.options, moment.nowMs) }) : state;
+      return isServing(replica)
+        ? withReplica(state, { ...replica, health: checkSent(replica.health, state.target.spec.options, moment.nowMs) })
+        : state;
     case "reconfigure":
       return isServing(replica)
-        ? withReplica(state, { ...replica, state: "UPDATING", tellings: action.id, told: { live: action.options, configuration: action.configuration } })
+        ? withReplica(state, {
+            ...replica,
+            state: "UPDATING",
+            tellings: action.id,
+            told: { live: action.options, configuration: action.configuration },
+          })
         : state;
   }
 }

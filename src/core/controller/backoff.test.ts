@@ -2,7 +2,9 @@ import { expect, test } from "vitest";
 import { afterFailure, backoffMs, STABLE_AFTER_MS, startAttempts, type RankFailures } from "./backoff.ts";
 
 test("waits 0, then 1, 2, 4 … 64 s, and no longer", () => {
-  expect([1, 2, 3, 4, 5, 6, 7, 8, 9, 50].map(backoffMs)).toEqual([0, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 64_000, 64_000]);
+  expect([1, 2, 3, 4, 5, 6, 7, 8, 9, 50].map(backoffMs)).toEqual([
+    0, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 64_000, 64_000,
+  ]);
 });
 
 test("failures in a row add up, also of replicas that ran for a moment", () => {

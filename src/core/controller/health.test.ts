@@ -9,7 +9,12 @@ test("the first check is one period after the replica is ready", () => {
 
 test("a good answer clears the misses and the next check is one period after the last", () => {
   const out = checkSent({ kind: "resting", checks: 4, misses: 2, checkAtMs: 0 }, options, 1_000);
-  expect(checkAnswered(out, { id: 5, failed: false }, options)).toEqual({ kind: "resting", checks: 5, misses: 0, checkAtMs: 11_000 });
+  expect(checkAnswered(out, { id: 5, failed: false }, options)).toEqual({
+    kind: "resting",
+    checks: 5,
+    misses: 0,
+    checkAtMs: 11_000,
+  });
 });
 
 test("a check that throws counts as missed", () => {

@@ -6,7 +6,13 @@ export const MAX_MISSES = 3;
 /** Where the health checks of one replica stand. */
 export type Health =
   | { readonly kind: "resting"; readonly checks: number; readonly misses: number; readonly checkAtMs: number }
-  | { readonly kind: "checking"; readonly checks: number; readonly misses: number; readonly sentAtMs: number; readonly missAtMs: number };
+  | {
+      readonly kind: "checking";
+      readonly checks: number;
+      readonly misses: number;
+      readonly sentAtMs: number;
+      readonly missAtMs: number;
+    };
 
 type HealthOptions = Pick<ResolvedOptions, "healthCheckPeriodMs" | "healthCheckTimeoutMs">;
 
@@ -17,7 +23,13 @@ export function newHealth(options: HealthOptions, nowMs: number): Health {
 
 /** A check goes out; its id is the new `checks`. */
 export function checkSent(health: Health, options: HealthOptions, nowMs: number): Health {
-  return { kind: "checking", checks: health.checks + 1, misses: health.misses, sentAtMs: nowMs, missAtMs: nowMs + options.healthCheckTimeoutMs };
+  return {
+    kind: "checking",
+    checks: health.checks + 1,
+    misses: health.misses,
+    sentAtMs: nowMs,
+    missAtMs: nowMs + options.healthCheckTimeoutMs,
+  };
 }
 
 /**
@@ -28,7 +40,12 @@ export function checkSent(health: Health, options: HealthOptions, nowMs: number)
 export function checkAnswered(health: Health, answer: { id: number; failed: boolean }, options: HealthOptions): Health {
   const late = health.kind === "resting" || answer.id !== health.checks;
   if (late) return answer.failed ? health : { ...health, misses: 0 };
-  return { kind: "resting", checks: health.checks, misses: answer.failed ? health.misses + 1 : 0, checkAtMs: health.sentAtMs + options.healthCheckPeriodMs };
+  return {
+    kind: "resting",
+    checks: health.checks,
+    misses: answer.failed ? health.misses + 1 : 0,
+    checkAtMs: health.sentAtMs + options.healthCheckPeriodMs,
+  };
 }
 
 /**

@@ -1,7 +1,14 @@
 import type { ReplicaMessage } from "../contracts/control-messages.ts";
 import { HeliostatError } from "../errors.ts";
 import { afterFailure, startAttempts } from "./backoff.ts";
-import { isServing, type Condition, type DeploymentState, type ReplicaRecord, type ServingReplica, type StartingReplica } from "./deployment-state.ts";
+import {
+  isServing,
+  type Condition,
+  type DeploymentState,
+  type ReplicaRecord,
+  type ServingReplica,
+  type StartingReplica,
+} from "./deployment-state.ts";
 import { describeFailure, messageOf, type Failure } from "./failure.ts";
 import { checkAnswered, checkOverdue, MAX_MISSES, newHealth, type Health } from "./health.ts";
 import { nextStatus } from "./status.ts";
@@ -18,7 +25,11 @@ export const EXIT_TIMEOUT_MS = 1_000;
  * What is known after an event. An event that comes too late to matter, such as `ready` from a replica that was told to
  * stop, changes nothing.
  */
-export function observe(state: DeploymentState, replicaId: string, seen: { event: ReplicaEvent; nowMs: number }): DeploymentState {
+export function observe(
+  state: DeploymentState,
+  replicaId: string,
+  seen: { event: ReplicaEvent; nowMs: number },
+): DeploymentState {
   const { event, nowMs } = seen;
   const replica = state.replicas.find((each) => each.replicaId === replicaId);
   if (replica === undefined) return state;
@@ -30,13 +41,17 @@ export function observe(state: DeploymentState, replicaId: string, seen: { event
     case "exited":
       return exited(state, replica, { description: event.description, nowMs });
     case "reconfigured":
-      return replica.state === "UPDATING" && replica.tellings === event.id ? reconfigured(state, replica, event) : state;
+      return replica.state === "UPDATING" && replica.tellings === event.id
+        ? reconfigured(state, replica, event)
+        : state;
     case "health":
       return isServing(replica) ? answered(state, replica, { event, nowMs }) : state;
     case "models":
       return isServing(replica) ? withReplica(state, { ...replica, modelIds: event.modelIds }) : state;
     case "worn-out":
-      return isServing(replica) && replica.condition.kind === "fit" ? withReplica(state, { ...replica, condition: { kind: "worn", reason: event.reason } }) : state;
+      return isServing(replica) && replica.condition.kind === "fit"
+        ? withReplica(state, { ...replica, condition: { kind: "worn", reason: event.reason } })
+        : state;
   }
 }
 
@@ -48,7 +63,11 @@ export function elapse(state: DeploymentState, nowMs: number): DeploymentState {
     const health = checkOverdue(replica.health, nowMs);
     if (health === replica.health) continue;
     const timeoutMs = state.target.spec.options.healthCheckTimeoutMs;
-    next = judged(next, { ...replica, health }, { nowMs, hung: true, reason: `it did not answer within ${timeoutMs} ms` });
+    next = judged(
+      next,
+      { ...replica, health },
+      { nowMs, hung: true, reason: `it did not answer within ${timeoutMs} ms` },
+    );
   }
   return next;
 }
@@ -58,7 +77,11 @@ export function withReplica(state: DeploymentState, replica: ReplicaRecord): Dep
   return { ...state, replicas: state.replicas.map((each) => (each.replicaId === replica.replicaId ? replica : each)) };
 }
 
-function ready(state: DeploymentState, replica: StartingReplica, seen: { event: Extract<ReplicaEvent, { type: "ready" }>; nowMs: number }): DeploymentState {
+function ready(
+  state: DeploymentState,
+  replica: StartingReplica,
+  seen: { event: Extract<ReplicaEvent, { type: "ready" }>; nowMs: number },
+): DeploymentState {
   const { nowMs, event } = seen;
   const serving: ServingReplica = {
     ...replica,
@@ -77,13 +100,26 @@ function ready(state: DeploymentState, replica: StartingReplica, seen: { event: 
   };
 }
 
-function failed(state: DeploymentState, replica: StartingReplica, seen: { failure: Failure; nowMs: number }): DeploymentState {
+function failed(
+  state: DeploymentState,
+  replica: StartingReplica,
+  seen: { failure: Failure; nowMs: number },
+): DeploymentState {
   const { phase, error } = seen.failure;
-  const leaving = withReplica(state, { ...replica, state: "STOPPING", killAtMs: seen.nowMs + EXIT_TIMEOUT_MS, killed: false });
+  const leaving = withReplica(state, {
+    ...replica,
+    state: "STOPPING",
+    killAtMs: seen.nowMs + EXIT_TIMEOUT_MS,
+    killed: false,
+  });
   return afterFailedStart(leaving, replica, { failure: { phase, error }, nowMs: seen.nowMs });
 }
 
-function exited(state: DeploymentState, replica: ReplicaRecord, seen: { description: string; nowMs: number }): DeploymentState {
+function exited(
+  state: DeploymentState,
+  replica: ReplicaRecord,
+  seen: { description: string; nowMs: number },
+): DeploymentState {
   const without = { ...state, replicas: state.replicas.filter((each) => each !== replica) };
   switch (replica.state) {
     case "STARTING": {
@@ -92,21 +128,32 @@ function exited(state: DeploymentState, replica: ReplicaRecord, seen: { descript
     }
     case "RUNNING":
     case "UPDATING":
-      return replica.condition.kind === "sick" ? without : afterLoss(without, replica, { reason: seen.description, nowMs: seen.nowMs });
+      return replica.condition.kind === "sick"
+        ? without
+        : afterLoss(without, replica, { reason: seen.description, nowMs: seen.nowMs });
     case "STOPPING":
       return without;
   }
 }
 
 /** A failed start counts towards giving up only while the version has never run; afterwards it is a crash to be made good. */
-function afterFailedStart(state: DeploymentState, replica: StartingReplica, seen: { failure: Failure; nowMs: number }): DeploymentState {
+function afterFailedStart(
+  state: DeploymentState,
+  replica: StartingReplica,
+  seen: { failure: Failure; nowMs: number },
+): DeploymentState {
   const { target } = state;
   if (state.mode !== "serving" || state.gaveUp || replica.generation !== target.generation) return state;
   // The user's own error says more than how a process ended.
-  const lastFailure = seen.failure.phase === "exit" && state.lastFailure !== undefined ? state.lastFailure : seen.failure;
+  const lastFailure =
+    seen.failure.phase === "exit" && state.lastFailure !== undefined ? state.lastFailure : seen.failure;
   const reason = `Replica ${replica.replicaId} could not be started: ${describeFailure(seen.failure)}`;
   if (state.ranGenerations.has(target.generation)) {
-    return { ...withRankFailure(state, replica.rank, { ranForMs: 0, nowMs: seen.nowMs }), lastFailure, message: shownMessage(state, reason) };
+    return {
+      ...withRankFailure(state, replica.rank, { ranForMs: 0, nowMs: seen.nowMs }),
+      lastFailure,
+      message: shownMessage(state, reason),
+    };
   }
   const startFailures = state.startFailures + 1;
   const attempts = startAttempts(target.replicas, target.spec.options.maxConstructorRetryCount);
@@ -116,7 +163,11 @@ function afterFailedStart(state: DeploymentState, replica: StartingReplica, seen
   return { ...state, startFailures, lastFailure, message: `${reason} (attempt ${startFailures} of ${attempts})` };
 }
 
-function afterLoss(state: DeploymentState, replica: ServingReplica, seen: { reason: string; nowMs: number }): DeploymentState {
+function afterLoss(
+  state: DeploymentState,
+  replica: ServingReplica,
+  seen: { reason: string; nowMs: number },
+): DeploymentState {
   if (state.mode !== "serving") return state;
   return {
     ...withRankFailure(state, replica.rank, { ranForMs: seen.nowMs - replica.readyMs, nowMs: seen.nowMs }),
@@ -125,16 +176,28 @@ function afterLoss(state: DeploymentState, replica: ServingReplica, seen: { reas
   };
 }
 
-function answered(state: DeploymentState, replica: ServingReplica, seen: { event: Extract<ReplicaEvent, { type: "health" }>; nowMs: number }): DeploymentState {
+function answered(
+  state: DeploymentState,
+  replica: ServingReplica,
+  seen: { event: Extract<ReplicaEvent, { type: "health" }>; nowMs: number },
+): DeploymentState {
   if (replica.condition.kind === "sick") return state;
   const { id, error } = seen.event;
   const failing = "error" in seen.event && error !== undefined;
   const health = checkAnswered(replica.health, { id, failed: failing }, state.target.spec.options);
-  return judged(state, { ...replica, health }, { nowMs: seen.nowMs, hung: false, reason: `checkHealth() threw: ${messageOf(error)}` });
+  return judged(
+    state,
+    { ...replica, health },
+    { nowMs: seen.nowMs, hung: false, reason: `checkHealth() threw: ${messageOf(error)}` },
+  );
 }
 
 /** Keeps the new health, or finds the replica sick if it has missed too often. */
-function judged(state: DeploymentState, replica: ServingReplica, verdict: { nowMs: number; hung: boolean; reason: string }): DeploymentState {
+function judged(
+  state: DeploymentState,
+  replica: ServingReplica,
+  verdict: { nowMs: number; hung: boolean; reason: string },
+): DeploymentState {
   const health: Health = replica.health;
   if (health.misses < MAX_MISSES) return withReplica(state, replica);
   const reason = `it failed ${health.misses} health checks in a row, in the last one ${verdict.reason}`;
@@ -143,21 +206,40 @@ function judged(state: DeploymentState, replica: ServingReplica, verdict: { nowM
 }
 
 /** A replica whose `reconfigure()` threw is in no known condition: it serves on until another can take its place. */
-function reconfigured(state: DeploymentState, replica: ServingReplica, event: Extract<ReplicaEvent, { type: "reconfigured" }>): DeploymentState {
+function reconfigured(
+  state: DeploymentState,
+  replica: ServingReplica,
+  event: Extract<ReplicaEvent, { type: "reconfigured" }>,
+): DeploymentState {
   if (!("error" in event) || event.error === undefined) return withReplica(state, { ...replica, state: "RUNNING" });
   const failure: Failure = { phase: "reconfigure", error: event.error };
-  const worn = withReplica(state, { ...replica, state: "RUNNING", condition: { kind: "worn", reason: describeFailure(failure) } });
+  const worn = withReplica(state, {
+    ...replica,
+    state: "RUNNING",
+    condition: { kind: "worn", reason: describeFailure(failure) },
+  });
   // Of an older configuration it says nothing about the target; after a roll-back there is nothing left to go back to.
-  const tellsOfTarget = replica.told.configuration === state.target.configuration && state.mode === "serving" && !state.rolledBack;
+  const tellsOfTarget =
+    replica.told.configuration === state.target.configuration && state.mode === "serving" && !state.rolledBack;
   return tellsOfTarget ? giveUp(worn, failure) : worn;
 }
 
 function giveUp(state: DeploymentState, failure: Failure): DeploymentState {
   const name = state.target.spec.name;
-  return { ...state, gaveUp: true, lastFailure: failure, status: nextStatus(state.status, "gave-up"), message: `Deployment "${name}" could not be deployed: ${describeFailure(failure)}` };
+  return {
+    ...state,
+    gaveUp: true,
+    lastFailure: failure,
+    status: nextStatus(state.status, "gave-up"),
+    message: `Deployment "${name}" could not be deployed: ${describeFailure(failure)}`,
+  };
 }
 
-function withRankFailure(state: DeploymentState, rank: number, seen: { ranForMs: number; nowMs: number }): DeploymentState {
+function withRankFailure(
+  state: DeploymentState,
+  rank: number,
+  seen: { ranForMs: number; nowMs: number },
+): DeploymentState {
   const failure = afterFailure(state.failuresByRank.get(rank), seen.ranForMs, seen.nowMs);
   return { ...state, failuresByRank: new Map([...state.failuresByRank, [rank, failure]]) };
 }

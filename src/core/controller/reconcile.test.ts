@@ -1,72 +1,6 @@
 import { expect, test } from "vitest";
-import { deploymentSpec } from "../../../test/support/specs.ts";
-import type { DeploymentOptions } from "../deployment/types.ts";
-import { apply } from "./apply.ts";
-import { newDeployment, retarget, type DeploymentState } from "./deployment-state.ts";
-import { elapse, observe, type ReplicaEvent } from "./observe.ts";
-import { isSettled, nextDeadlineMs, reconcile, type Action } from "./reconcile.ts";
-import { snapshotOf } from "./snapshot-builder.ts";
-import { nextTarget } from "./target.ts";
-
-/** One deployment driven by hand: what `reconcile` asks for is noted as begun, and kept for the test to look at. */
-class Driven {
-  state: DeploymentState;
-  nowMs = 1_000;
-  actions: readonly Action[] = [];
-  #deploys = 1;
-  #started = 0;
-
-  constructor(options: Given) {
-    this.state = newDeployment(nextTarget(deploymentSpec("D", options), { app: "default", known: [], unused: 1 }));
-    this.run();
-  }
-
-  deploy(options: Given): void {
-    this.#deploys += 1;
-    this.state = retarget(this.state, nextTarget(deploymentSpec("D", options), { app: "default", known: [this.state.target], unused: this.#deploys }));
-    this.run();
-  }
-
-  tell(replicaId: string, event: ReplicaEvent): void {
-    this.state = observe(this.state, replicaId, { event, nowMs: this.nowMs });
-    this.run();
-  }
-
-  ready(replicaId: string): void {
-    this.tell(replicaId, { type: "ready", address: { memory: replicaId }, methods: [] });
-  }
-
-  wait(ms: number): void {
-    this.nowMs += ms;
-    this.run();
-  }
-
-  run(): void {
-    const moment = { nowMs: this.nowMs, wallNowMs: 0, newReplicaId: () => `r${this.#started++}` };
-    this.state = elapse(this.state, this.nowMs);
-    this.actions = reconcile(this.state, moment);
-    for (const action of this.actions) this.state = apply(this.state, action, moment);
-    expect(reconcile(this.state, moment), "what is begun is not asked for again").toEqual([]);
-  }
-
-  /** Such as `start r3` of the last step. */
-  get did(): string[] {
-    return this.actions.map(({ type, replicaId }) => `${type} ${replicaId}`);
-  }
-
-  get routed(): string[] {
-    return snapshotOf(this.state, { nodeId: "n", failure: undefined }).replicas.map(({ replicaId }) => replicaId);
-  }
-}
-
-type Given = DeploymentOptions & { code?: string };
-
-function running(options: Given): Driven {
-  const driven = new Driven(options);
-  for (const { replicaId } of driven.state.replicas) driven.ready(replicaId);
-  expect(isSettled(driven.state)).toBe(true);
-  return driven;
-}
+import { Driven, running } from "../../../test/support/driven-deployment.ts";
+import { isSettled, nextDeadlineMs } from "./reconcile.ts";
 
 test("starts the wanted number with contiguous ranks and is settled when all are ready", () => {
   const driven = new Driven({ numReplicas: 3 });
@@ -87,7 +21,12 @@ test("a constructor that always throws is tried three times without a pause, the
     driven.tell(id, { type: "failed", phase: "construct", error });
     driven.tell(id, { type: "exited", description: "exited with code 1" });
   }
-  expect(driven.state).toMatchObject({ gaveUp: true, status: "DEPLOY_FAILED", replicas: [], lastFailure: { phase: "construct", error } });
+  expect(driven.state).toMatchObject({
+    gaveUp: true,
+    status: "DEPLOY_FAILED",
+    replicas: [],
+    lastFailure: { phase: "construct", error },
+  });
   expect(driven.nowMs).toBe(1_000);
   expect(nextDeadlineMs(driven.state, driven.nowMs)).toBe(Infinity);
 });
@@ -180,71 +119,17 @@ test("a replica whose checkHealth throws three times leaves, drains and is repla
 
 test("two bad checks and a good one are no reason to replace", () => {
   const driven = running({});
-  for (const [id, error] of [[1, 1], [2, 1], [3, undefined], [4, 1], [5, 1]] as const) {
+  for (const [id, error] of [
+    [1, 1],
+    [2, 1],
+    [3, undefined],
+    [4, 1],
+    [5, 1],
+  ] as const) {
     driven.wait(10_000);
     driven.tell("r0", { type: "health", id, ...(error === undefined ? {} : { error }) });
   }
   expect(driven.routed).toEqual(["r0"]);
-});
-
-test("a new version starts before the old one stops, as many at a time as the percentage allows", () => {
-  const driven = running({ numReplicas: 10, code: "old" });
-  driven.deploy({ numReplicas: 10, code: "new" });
-  expect(driven.did).toEqual(["start r10", "start r11"]);
-  driven.ready("r10");
-  expect(driven.did).toEqual(["stop r0"]);
-  expect(driven.routed).toHaveLength(10);
-  driven.tell("r0", { type: "exited", description: "exited with code 0" });
-  expect(driven.did).toEqual(["start r12"]);
-  let most = 0;
-  while (!isSettled(driven.state) || driven.state.replicas.length > 10) {
-    most = Math.max(most, driven.state.replicas.length);
-    const next = driven.state.replicas.find(({ state }) => state === "STOPPING") ?? driven.state.replicas.find(({ state }) => state === "STARTING")!;
-    if (next.state === "STOPPING") driven.tell(next.replicaId, { type: "exited", description: "" });
-    else driven.ready(next.replicaId);
-    expect(driven.routed).toHaveLength(10);
-  }
-  expect(most).toBe(12);
-  expect(new Set(driven.state.replicas.map(({ rank }) => rank))).toEqual(new Set([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]));
-});
-
-test("a version that cannot start leaves the old one serving, also where the new one wants fewer", () => {
-  const driven = running({ numReplicas: 3, code: "old" });
-  driven.deploy({ numReplicas: 1, code: "new" });
-  for (let attempt = 0; attempt < 3; attempt++) {
-    const id = driven.state.replicas.find(({ state }) => state === "STARTING")!.replicaId;
-    driven.tell(id, { type: "failed", phase: "construct", error: new Error("boom") });
-    driven.tell(id, { type: "exited", description: "" });
-  }
-  expect(driven.state.gaveUp).toBe(true);
-  expect(driven.routed).toEqual(["r0", "r1", "r2"]);
-  expect(snapshotOf(driven.state, { nodeId: "n", failure: undefined }).state).toBe("available");
-});
-
-test("a superseded version that has not begun to serve stops at once", () => {
-  const driven = running({ code: "old" });
-  driven.deploy({ code: "new" });
-  driven.deploy({ code: "newer" });
-  expect(driven.did).toEqual(["stop r1"]);
-  driven.tell("r1", { type: "exited", description: "" });
-  expect(driven.did).toEqual(["start r2"]);
-});
-
-test("going back to the version that still runs replaces nothing", () => {
-  const driven = running({ code: "old" });
-  const { target } = driven.state;
-  driven.deploy({ code: "new" });
-  driven.state = retarget(driven.state, nextTarget(deploymentSpec("D", { code: "old" }), { app: "default", known: [driven.state.target, target], unused: 9 }));
-  driven.run();
-  expect(driven.did).toEqual(["stop r1"]);
-  expect(isSettled(driven.state)).toBe(true);
-});
-
-test("fewer replicas: the highest ranks leave, so ranks stay contiguous", () => {
-  const driven = running({ numReplicas: 4 });
-  driven.deploy({ numReplicas: 2 });
-  expect(driven.did).toEqual(["stop r2", "stop r3", "reconfigure r0", "reconfigure r1"]);
-  expect(driven.routed).toEqual(["r0", "r1"]);
 });
 
 test("a stopping replica leaves the routing and is killed one second after its time", () => {
@@ -258,63 +143,42 @@ test("a stopping replica leaves the routing and is killed one second after its t
   expect(driven.did).toContain("kill r1");
 });
 
-test("a worn replica serves until its successor, with the same rank, is ready", () => {
-  const driven = running({ numReplicas: 2 });
-  driven.tell("r1", { type: "worn-out", reason: "memory" });
-  expect(driven.actions).toEqual([expect.objectContaining({ type: "start", replicaId: "r2", rank: 1 })]);
-  expect(driven.routed).toEqual(["r0", "r1"]);
-  driven.ready("r2");
-  expect(driven.did).toEqual(["stop r1"]);
-  expect(driven.routed).toEqual(["r0", "r2"]);
-});
-
-test("new limits go to all replicas at once and restart none", () => {
-  const driven = running({ numReplicas: 3 });
-  driven.deploy({ numReplicas: 3, maxOngoingRequests: 50 });
-  expect(driven.did).toEqual(["reconfigure r0", "reconfigure r1", "reconfigure r2"]);
-  expect(driven.actions[0]).toMatchObject({ options: { maxOngoingRequests: 50, worldSize: 3 } });
-  expect(driven.actions[0]).not.toHaveProperty("userConfig");
-  for (const id of ["r0", "r1", "r2"]) driven.tell(id, { type: "reconfigured", id: 1 });
-  expect(isSettled(driven.state)).toBe(true);
-});
-
-test("a new userConfig goes to as many at a time as a rollout replaces, and they stay in the routing", () => {
-  const driven = running({ numReplicas: 3, userConfig: { a: 1 } });
-  driven.deploy({ numReplicas: 3, userConfig: { a: 2 } });
-  expect(driven.actions).toEqual([expect.objectContaining({ type: "reconfigure", replicaId: "r0", userConfig: { value: { a: 2 } } })]);
-  expect(driven.routed).toEqual(["r0", "r1", "r2"]);
-  driven.tell("r0", { type: "reconfigured", id: 1 });
-  expect(driven.did).toEqual(["reconfigure r1"]);
-});
-
-test("a userConfig that is taken away needs new replicas", () => {
-  const driven = running({ userConfig: { a: 1 } });
-  driven.deploy({});
-  expect(driven.did).toEqual(["start r1"]);
-});
-
-test("a reconfigure() that throws fails the update, and its replica serves on", () => {
-  const driven = running({ userConfig: 1 });
-  driven.deploy({ userConfig: 2 });
-  driven.tell("r0", { type: "reconfigured", id: 1, error: new Error("bad config") });
-  expect(driven.state).toMatchObject({ gaveUp: true, status: "DEPLOY_FAILED", message: expect.stringContaining("reconfigure() threw: bad config") });
-  expect(driven.routed).toEqual(["r0"]);
-});
-
-test("a change that only callers or the controller use touches no replica", () => {
-  const driven = running({});
-  driven.deploy({ maxQueuedRequests: 3, healthCheckPeriodMs: 5 });
-  expect(driven.did).toEqual([]);
-  expect(isSettled(driven.state)).toBe(true);
-});
-
 test("events that come too late change nothing", () => {
   const driven = running({ numReplicas: 2 });
   driven.deploy({ numReplicas: 1 });
   const before = driven.state;
-  for (const event of [{ type: "ready", address: {}, methods: [] }, { type: "failed", phase: "load", error: 1 }, { type: "worn-out", reason: "" }, { type: "health", id: 1 }, { type: "reconfigured", id: 7 }] as const) {
+  for (const event of [
+    { type: "ready", address: {}, methods: [] },
+    { type: "failed", phase: "load", error: 1 },
+    { type: "worn-out", reason: "" },
+    { type: "health", id: 1 },
+    { type: "reconfigured", id: 7 },
+  ] as const) {
     driven.tell("r1", event);
     driven.tell("nobody", event);
   }
   expect(driven.state).toBe(before);
+});
+
+test("a replica that is found sick and exits in the same moment has failed once", () => {
+  const driven = running({});
+  for (const id of [1, 2]) {
+    driven.wait(10_000);
+    driven.tell("r0", { type: "health", id, error: 1 });
+  }
+  driven.wait(10_000);
+  driven.observe("r0", { type: "health", id: 3, error: 1 });
+  driven.observe("r0", { type: "exited", description: "exited with code 1" });
+  expect(driven.state.failuresByRank.get(0)?.failures).toBe(1);
+});
+
+test("a deploy gives a crash loop a fresh chance at once", () => {
+  const driven = running({ code: "old" });
+  for (const id of ["r0", "r1", "r2"]) {
+    driven.tell(id, { type: "exited", description: "gone" });
+    driven.wait(1_000);
+  }
+  expect(driven.state.replicas).toEqual([]);
+  driven.deploy({ code: "old" });
+  expect(driven.did).toEqual(["start r3"]);
 });

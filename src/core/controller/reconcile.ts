@@ -10,7 +10,14 @@ export type Action =
   | { readonly type: "stop"; readonly replicaId: string; readonly timeoutMs: number; readonly reason: string }
   | { readonly type: "kill"; readonly replicaId: string; readonly reason: string }
   | { readonly type: "check-health"; readonly replicaId: string; readonly id: number }
-  | { readonly type: "reconfigure"; readonly replicaId: string; readonly id: number; readonly options: LiveOptions; readonly configuration: number; readonly userConfig?: { readonly value: unknown } };
+  | {
+      readonly type: "reconfigure";
+      readonly replicaId: string;
+      readonly id: number;
+      readonly options: LiveOptions;
+      readonly configuration: number;
+      readonly userConfig?: { readonly value: unknown };
+    };
 
 /** Time and names, as the outside gives them. */
 export interface Moment {
@@ -28,9 +35,20 @@ export function reconcile(state: DeploymentState, moment: Moment): readonly Acti
     case "stopping":
       return [...killOverdue(state, moment), ...stopSick(state), ...stopAll(state)];
     case "lingering":
-      return [...killOverdue(state, moment), ...stopSick(state), ...checkHealth(state, moment)];
+      // A successor that was on its way may still become ready: then two would have one rank.
+      return [
+        ...killOverdue(state, moment),
+        ...stopSick(state),
+        ...checkHealth(state, moment),
+        ...stopSuperseded(state),
+      ];
     case "serving":
-      return [...killOverdue(state, moment), ...stopSick(state), ...checkHealth(state, moment), ...(state.gaveUp ? [] : approach(state, moment))];
+      return [
+        ...killOverdue(state, moment),
+        ...stopSick(state),
+        ...checkHealth(state, moment),
+        ...(state.gaveUp ? [] : approach(state, moment)),
+      ];
   }
 }
 
@@ -41,7 +59,11 @@ export function reconcile(state: DeploymentState, moment: Moment): readonly Acti
 export function isSettled(state: DeploymentState): boolean {
   if (state.mode !== "serving" || state.gaveUp) return false;
   return rankHolders(state).every(
-    ({ rank, fresh, stale }) => rank < state.target.replicas && fresh?.state === "RUNNING" && stale.length === 0 && fitness(fresh, state.target) === "same",
+    ({ rank, fresh, stale }) =>
+      rank < state.target.replicas &&
+      fresh?.state === "RUNNING" &&
+      stale.length === 0 &&
+      fitness(fresh, state.target) === "same",
   );
 }
 
@@ -50,38 +72,60 @@ export function nextDeadlineMs(state: DeploymentState, nowMs: number): number {
   let deadlineMs = Infinity;
   for (const replica of state.replicas) {
     if (replica.state === "STOPPING" && !replica.killed) deadlineMs = Math.min(deadlineMs, replica.killAtMs);
-    if (isServing(replica)) deadlineMs = Math.min(deadlineMs, replica.health.kind === "resting" ? replica.health.checkAtMs : replica.health.missAtMs);
+    if (isServing(replica))
+      deadlineMs = Math.min(
+        deadlineMs,
+        replica.health.kind === "resting" ? replica.health.checkAtMs : replica.health.missAtMs,
+      );
   }
   if (state.mode !== "serving" || state.gaveUp) return deadlineMs;
   for (const { rank, fresh } of rankHolders(state)) {
     const retryAtMs = state.failuresByRank.get(rank)?.retryAtMs ?? 0;
-    if (fresh === undefined && rank < state.target.replicas && retryAtMs > nowMs) deadlineMs = Math.min(deadlineMs, retryAtMs);
+    if (fresh === undefined && rank < state.target.replicas && retryAtMs > nowMs)
+      deadlineMs = Math.min(deadlineMs, retryAtMs);
   }
   return deadlineMs;
 }
 
 function approach(state: DeploymentState, moment: Moment): readonly Action[] {
   const ranks = rankHolders(state);
-  const stops = superseded(state, ranks).filter((replica) => !isSick(replica));
-  const stopping = state.replicas.filter((replica) => replica.state === "STOPPING" || isSick(replica)).length + stops.length;
-  const remaining = ranks.map((holders) => ({ ...holders, stale: holders.stale.filter((replica) => !isSick(replica) && !stops.includes(replica)) }));
+  const leaving = stopSuperseded(state);
+  const stops = new Set(leaving.map(({ replicaId }) => replicaId));
+  const stopping =
+    state.replicas.filter((replica) => replica.state === "STOPPING" || isSick(replica)).length + stops.size;
+  const remaining = ranks.map((holders) => ({
+    ...holders,
+    stale: holders.stale.filter((replica) => !isSick(replica) && !stops.has(replica.replicaId)),
+  }));
   const starts = ranksToStart(state, remaining, { stopping, nowMs: moment.nowMs });
   return [
-    ...stops.map((replica) => stopOf(state, replica, "another replica has taken its place, or fewer are wanted")),
-    ...starts.map((rank): Action => ({ type: "start", replicaId: moment.newReplicaId(state.target.spec.name), rank, target: state.target })),
+    ...leaving,
+    ...starts.map((rank): Action => ({
+      type: "start",
+      replicaId: moment.newReplicaId(state.target.spec.name),
+      rank,
+      target: state.target,
+    })),
     ...reconfigurations(state, stops),
   ];
 }
 
 /** New limits go to all at once; a new `userConfig` runs the user's code, so only to as many at a time as a rollout replaces. */
-function reconfigurations(state: DeploymentState, stops: readonly ReplicaRecord[]): readonly Action[] {
+function reconfigurations(state: DeploymentState, stops: ReadonlySet<string>): readonly Action[] {
   const { target } = state;
   const { userConfig } = target.spec.options;
   let room = rolloutWidth(target) - state.replicas.filter((replica) => replica.state === "UPDATING").length;
   const actions: Action[] = [];
   for (const replica of state.replicas) {
-    if (replica.state !== "RUNNING" || stops.includes(replica) || fitness(replica, target) !== "reconfigure") continue;
-    const tell = { type: "reconfigure", replicaId: replica.replicaId, id: replica.tellings + 1, options: liveOptionsOf(target), configuration: target.configuration } as const;
+    if (replica.state !== "RUNNING" || stops.has(replica.replicaId) || fitness(replica, target) !== "reconfigure")
+      continue;
+    const tell = {
+      type: "reconfigure",
+      replicaId: replica.replicaId,
+      id: replica.tellings + 1,
+      options: liveOptionsOf(target),
+      configuration: target.configuration,
+    } as const;
     if (userConfig === undefined || replica.told.configuration === target.configuration) {
       actions.push(tell);
     } else if (room > 0) {
@@ -92,8 +136,16 @@ function reconfigurations(state: DeploymentState, stops: readonly ReplicaRecord[
   return actions;
 }
 
+function stopSuperseded(state: DeploymentState): readonly Action[] {
+  return superseded(state, rankHolders(state))
+    .filter((replica) => !isSick(replica))
+    .map((replica) => stopOf(state, replica, "another replica has taken its place, or fewer are wanted"));
+}
+
 function stopAll(state: DeploymentState): readonly Action[] {
-  return state.replicas.filter((replica) => replica.state !== "STOPPING" && !isSick(replica)).map((replica) => stopOf(state, replica, "its deployment was removed"));
+  return state.replicas
+    .filter((replica) => replica.state !== "STOPPING" && !isSick(replica))
+    .map((replica) => stopOf(state, replica, "its deployment was removed"));
 }
 
 function stopSick(state: DeploymentState): readonly Action[] {
@@ -104,7 +156,9 @@ function leaveOfSick(state: DeploymentState, replica: ServingReplica): readonly 
   const { condition } = replica;
   if (condition.kind !== "sick") return [];
   // What does not even answer cannot drain; waiting would only hold its memory.
-  return condition.hung ? [{ type: "kill", replicaId: replica.replicaId, reason: condition.reason }] : [stopOf(state, replica, condition.reason)];
+  return condition.hung
+    ? [{ type: "kill", replicaId: replica.replicaId, reason: condition.reason }]
+    : [stopOf(state, replica, condition.reason)];
 }
 
 function isSick(replica: ReplicaRecord): boolean {
@@ -114,7 +168,10 @@ function isSick(replica: ReplicaRecord): boolean {
 function checkHealth(state: DeploymentState, moment: Moment): readonly Action[] {
   return state.replicas
     .filter(isServing)
-    .filter(({ health, condition }) => condition.kind !== "sick" && health.kind === "resting" && health.checkAtMs <= moment.nowMs)
+    .filter(
+      ({ health, condition }) =>
+        condition.kind !== "sick" && health.kind === "resting" && health.checkAtMs <= moment.nowMs,
+    )
     .map(({ replicaId, health }) => ({ type: "check-health", replicaId, id: health.checks + 1 }));
 }
 

@@ -14,7 +14,11 @@ export function rolloutWidth(target: DeploymentTarget): number {
  */
 export function superseded(state: DeploymentState, ranks: readonly RankHolders[]): readonly ReplicaRecord[] {
   return ranks.flatMap(({ rank, fresh, stale }) => {
-    if (rank >= state.target.replicas) return [...(fresh === undefined ? [] : [fresh]), ...stale.filter((replica) => !isServing(replica) || !isNeededBeyondTarget(state))];
+    if (rank >= state.target.replicas)
+      return [
+        ...(fresh === undefined ? [] : [fresh]),
+        ...stale.filter((replica) => !isServing(replica) || !isNeededBeyondTarget(state)),
+      ];
     if (fresh !== undefined && isServing(fresh)) return stale;
     return stale.filter((replica) => !isServing(replica));
   });
@@ -27,9 +31,15 @@ export function superseded(state: DeploymentState, ranks: readonly RankHolders[]
  * for room, and its predecessor takes up room until it has drained, so a rollout never holds more than its width in
  * processes beyond the target.
  */
-export function ranksToStart(state: DeploymentState, ranks: readonly RankHolders[], seen: { stopping: number; nowMs: number }): readonly number[] {
+export function ranksToStart(
+  state: DeploymentState,
+  ranks: readonly RankHolders[],
+  seen: { stopping: number; nowMs: number },
+): readonly number[] {
   const wanted = ranks.filter(({ rank }) => rank < state.target.replicas);
-  const overlapping = wanted.filter(({ fresh, stale }) => fresh !== undefined && !isServing(fresh) && stale.some(isServing)).length;
+  const overlapping = wanted.filter(
+    ({ fresh, stale }) => fresh !== undefined && !isServing(fresh) && stale.some(isServing),
+  ).length;
   let room = rolloutWidth(state.target) - overlapping - seen.stopping;
   const chosen: number[] = [];
   for (const { rank, fresh, stale } of wanted) {

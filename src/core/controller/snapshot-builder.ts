@@ -10,12 +10,20 @@ export type SnapshotContent = Omit<DeploymentSnapshot, "version">;
  *
  * `failure` is why its whole application is being removed, if that is so: then nobody may wait for it any longer.
  */
-export function snapshotOf(state: DeploymentState, seen: { nodeId: string; failure: string | undefined }): SnapshotContent {
+export function snapshotOf(
+  state: DeploymentState,
+  seen: { nodeId: string; failure: string | undefined },
+): SnapshotContent {
   const { target } = state;
   const replicas = state.replicas
     .filter(isServing)
-    .filter((replica) => replica.condition.kind !== "sick")
-    .map((replica): ReplicaTarget => ({ replicaId: replica.replicaId, nodeId: seen.nodeId, address: replica.address, modelIds: replica.modelIds, stats: {} }));
+    .map((replica): ReplicaTarget => ({
+      replicaId: replica.replicaId,
+      nodeId: seen.nodeId,
+      address: replica.address,
+      modelIds: replica.modelIds,
+      stats: {},
+    }));
   return {
     app: target.app,
     deployment: target.spec.name,
@@ -28,12 +36,25 @@ export function snapshotOf(state: DeploymentState, seen: { nodeId: string; failu
 }
 
 /** What callers are to know of a deployment that does not exist; `siblings` are those of its application, undefined if there is no such application. */
-export function missingSnapshot(app: string, deployment: string, siblings: readonly string[] | undefined): SnapshotContent {
+export function missingSnapshot(
+  app: string,
+  deployment: string,
+  siblings: readonly string[] | undefined,
+): SnapshotContent {
   const message =
     siblings === undefined
       ? `There is no application "${app}"; it was not deployed, or was deleted.`
       : `There is no deployment "${deployment}" in application "${app}"; it has ${siblings.map((name) => `"${name}"`).join(", ") || "none"}.`;
-  return { app, deployment, state: "gone", message, maxOngoingRequests: 1, maxQueuedRequests: -1, policy: "power-of-two-choices", replicas: [] };
+  return {
+    app,
+    deployment,
+    state: "gone",
+    message,
+    maxOngoingRequests: 1,
+    maxQueuedRequests: -1,
+    policy: "power-of-two-choices",
+    replicas: [],
+  };
 }
 
 /** Whether callers would notice no difference. */
@@ -41,7 +62,10 @@ export function sameContent(left: SnapshotContent, right: SnapshotContent): bool
   return structurallyEqual({ ...left, version: 0 }, { ...right, version: 0 });
 }
 
-function situation(state: DeploymentState, seen: { running: number; failure: string | undefined }): Pick<DeploymentSnapshot, "state" | "message"> {
+function situation(
+  state: DeploymentState,
+  seen: { running: number; failure: string | undefined },
+): Pick<DeploymentSnapshot, "state" | "message"> {
   const { app, spec } = state.target;
   if (state.mode === "stopping" || (state.mode === "lingering" && seen.running === 0)) {
     if (seen.failure !== undefined) return { state: "failed", message: seen.failure };

@@ -49,6 +49,10 @@ function reportDeployment(state: DeploymentState, context: ReportContext): Deplo
 }
 
 function progressOf(state: DeploymentState, nowMs: number): string {
-  const slow = state.replicas.find((replica) => replica.state === "STARTING" && nowMs - replica.startedMs > SLOW_START_MS);
-  return slow === undefined ? "" : `replica ${slow.replicaId} has been starting for ${Math.round((nowMs - slow.startedMs) / 1_000)} s`;
+  const slow = state.replicas.find(
+    (replica) => replica.state === "STARTING" && nowMs - replica.startedMs > SLOW_START_MS,
+  );
+  return slow === undefined
+    ? ""
+    : `replica ${slow.replicaId} has been starting for ${Math.round((nowMs - slow.startedMs) / 1_000)} s`;
 }

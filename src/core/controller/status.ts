@@ -20,9 +20,27 @@ export type StatusTrigger =
  */
 export const DEPLOYMENT_TRANSITIONS: Record<DeploymentStatus, Partial<Record<StatusTrigger, DeploymentStatus>>> = {
   UPDATING: { settled: "HEALTHY", "gave-up": "DEPLOY_FAILED" },
-  HEALTHY: { deploy: "UPDATING", upscale: "UPSCALING", downscale: "DOWNSCALING", lost: "UNHEALTHY", "gave-up": "DEPLOY_FAILED" },
-  UPSCALING: { deploy: "UPDATING", downscale: "DOWNSCALING", settled: "HEALTHY", lost: "UNHEALTHY", "gave-up": "DEPLOY_FAILED" },
-  DOWNSCALING: { deploy: "UPDATING", upscale: "UPSCALING", settled: "HEALTHY", lost: "UNHEALTHY", "gave-up": "DEPLOY_FAILED" },
+  HEALTHY: {
+    deploy: "UPDATING",
+    upscale: "UPSCALING",
+    downscale: "DOWNSCALING",
+    lost: "UNHEALTHY",
+    "gave-up": "DEPLOY_FAILED",
+  },
+  UPSCALING: {
+    deploy: "UPDATING",
+    downscale: "DOWNSCALING",
+    settled: "HEALTHY",
+    lost: "UNHEALTHY",
+    "gave-up": "DEPLOY_FAILED",
+  },
+  DOWNSCALING: {
+    deploy: "UPDATING",
+    upscale: "UPSCALING",
+    settled: "HEALTHY",
+    lost: "UNHEALTHY",
+    "gave-up": "DEPLOY_FAILED",
+  },
   UNHEALTHY: { deploy: "UPDATING", settled: "HEALTHY", "gave-up": "DEPLOY_FAILED" },
   DEPLOY_FAILED: { deploy: "UPDATING", upscale: "UPDATING", downscale: "UPDATING" },
 };
@@ -62,7 +80,14 @@ export const APPLICATION_STATUSES: Record<ApplicationPhase, Record<DeploymentSta
   },
 };
 
-const WORST_LAST: readonly DeploymentStatus[] = ["HEALTHY", "UPSCALING", "DOWNSCALING", "UPDATING", "UNHEALTHY", "DEPLOY_FAILED"];
+const WORST_LAST: readonly DeploymentStatus[] = [
+  "HEALTHY",
+  "UPSCALING",
+  "DOWNSCALING",
+  "UPDATING",
+  "UNHEALTHY",
+  "DEPLOY_FAILED",
+];
 
 /** The status of an application from those of its deployments. */
 export function applicationStatus(phase: ApplicationPhase, statuses: readonly DeploymentStatus[]): ApplicationStatus {

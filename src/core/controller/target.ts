@@ -24,9 +24,14 @@ export interface DeploymentTarget {
  * to a version that still runs replaces nothing. A new generation or configuration gets `unused`, which no earlier
  * target may have had: replicas of it may still be there.
  */
-export function nextTarget(spec: DeploymentSpec, from: { app: string; known: readonly DeploymentTarget[]; unused: number }): DeploymentTarget {
+export function nextTarget(
+  spec: DeploymentSpec,
+  from: { app: string; known: readonly DeploymentTarget[]; unused: number },
+): DeploymentTarget {
   const kin = from.known.find((target) => compareSpecs(target.spec, spec) !== "replace");
-  const configured = from.known.find((target) => structurallyEqual(target.spec.options.userConfig, spec.options.userConfig));
+  const configured = from.known.find((target) =>
+    structurallyEqual(target.spec.options.userConfig, spec.options.userConfig),
+  );
   return {
     app: from.app,
     spec,
@@ -49,7 +54,10 @@ export function liveOptionsOf(target: DeploymentTarget): LiveOptions {
 }
 
 /** What an engine needs to start one replica of this target. */
-export function replicaSpecOf(target: DeploymentTarget, own: { replicaId: string; rank: number; nodeId: string }): ReplicaSpec {
+export function replicaSpecOf(
+  target: DeploymentTarget,
+  own: { replicaId: string; rank: number; nodeId: string },
+): ReplicaSpec {
   const { spec } = target;
   return {
     ...own,

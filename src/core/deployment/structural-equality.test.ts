@@ -35,7 +35,7 @@ test.each([
   ["0 and -0", 0, -0],
   ["undefined and a missing key", { a: undefined }, {}],
   ["undefined under different keys", { a: undefined }, { b: undefined }],
-  ["lengths of sparse arrays", [1, , ], [1]],
+  ["lengths of sparse arrays", new Array(2), new Array(1)],
   ["dates", new Date(5), new Date(6)],
   ["bytes", new Uint8Array([1, 2]), new Uint8Array([1, 3])],
   ["kinds of typed arrays", new Uint8Array([1]), new Int8Array([1])],

@@ -35,5 +35,7 @@ test("another class object under the same name replaces", () => {
 });
 
 test("the strongest of several changes counts", () => {
-  expect(compareSpecs(before, deploymentSpec("Model", { ...same, maxQueuedRequests: 1, maxOngoingRequests: 1 }))).toBe("reconfigure");
+  expect(compareSpecs(before, deploymentSpec("Model", { ...same, maxQueuedRequests: 1, maxOngoingRequests: 1 }))).toBe(
+    "reconfigure",
+  );
 });
