@@ -5,10 +5,10 @@ import type { DeploymentHandle } from "../core/handle/types.ts";
 import type { ReplicaIdentity } from "../core/replica/replica.ts";
 import type { FetchApp, ReplicaContext, RequestContext, Serve, ServeStatus } from "../core/serve-types.ts";
 import { INGRESS } from "../core/router/snapshot.ts";
+import { closedCaller } from "../engine/silent-caller.ts";
 import { processState } from "../engine/process-state.ts";
 import type { Instance } from "./instance.ts";
 import type { Instances } from "./instances.ts";
-import { unreachableCaller } from "./unreachable-caller.ts";
 
 let loading: Promise<Instances> | undefined;
 let loaded: Instances | undefined;
@@ -35,8 +35,9 @@ export const serve: Serve = {
     const { replica } = processState;
     if (replica !== undefined) {
       // The script is loaded in a replica for its definitions only: what follows is the driver's.
-      replica.onPark();
-      return new Promise<never>(() => {});
+      if (replica.parks()) return never();
+      const name = options.name ?? "default";
+      return new Handle(replica.scriptCaller, { app: name, deployment: INGRESS }, defaultHandleOptions) as unknown as DeploymentHandle<never>;
     }
     return (await (await instances()).run(app, options)) as unknown as DeploymentHandle<never>;
   },
@@ -55,10 +56,12 @@ export const serve: Serve = {
   },
 
   async delete(name) {
+    if (processState.replica?.parks() === true) return never();
     await loaded?.delete(name);
   },
 
   async shutdown() {
+    if (processState.replica?.parks() === true) return never();
     await loading;
     await loaded?.shutdown();
   },
@@ -98,9 +101,13 @@ export const serve: Serve = {
   },
 };
 
+function never(): Promise<never> {
+  return new Promise(() => {});
+}
+
 function handleTo<T>(app: string, deployment: string): DeploymentHandle<T> {
   const caller = processState.replica?.caller ?? loaded?.callerFor(app);
   const reached =
-    caller ?? unreachableCaller(new DeploymentUnavailableError(`Application "${app}" is not running: nothing is. Start it with serve.run(app, { name: "${app}" }).`));
+    caller ?? closedCaller(new DeploymentUnavailableError(`Application "${app}" is not running: nothing is. Start it with serve.run(app, { name: "${app}" }).`));
   return new Handle(reached, { app, deployment }, defaultHandleOptions) as unknown as DeploymentHandle<T>;
 }

@@ -8,8 +8,10 @@ import type { ReplicaIdentity } from "../core/replica/replica.ts";
 export interface ReplicaRole {
   readonly identity: ReplicaIdentity;
   readonly caller: Caller;
-  /** The script has reached `serve.run`, which never returns in a replica. */
-  onPark(): void;
+  /** The script has reached what only the driver does, such as `serve.run`. Returns whether it must wait there for ever. */
+  parks(): boolean;
+  /** Stands in for the driver's caller where the script goes on: its calls never end. */
+  readonly scriptCaller: Caller;
   status(): Promise<unknown>;
 }
 

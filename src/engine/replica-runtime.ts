@@ -17,6 +17,7 @@ import type { WireContext } from "../wire/wire-context.ts";
 import { type Bootstrap, decodeBootstrap } from "./bootstrap.ts";
 import { CodeLoader } from "./code-loader.ts";
 import { processState } from "./process-state.ts";
+import { silentCaller } from "./silent-caller.ts";
 import { systemClock } from "./system-clock.ts";
 import { bodyEncoder, connector, handleExtension } from "./wire-setup.ts";
 
@@ -132,7 +133,8 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
   processState.replica = {
     identity: host.replica.identity,
     caller,
-    onPark: () => loader.onPark(),
+    parks: () => loader.parks(),
+    scriptCaller: silentCaller(() => loader.stop()),
     status: () => {
       const asked = Promise.withResolvers<unknown>();
       questions.set(++asking, asked);
