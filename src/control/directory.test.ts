@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { FakeEngine } from "../../test/support/fake-engine.ts";
 import { applicationSpec, deploymentSpec } from "../../test/support/specs.ts";
 import type { Log } from "../core/contracts/log.ts";
-import type { DeploymentSnapshot } from "../core/router/snapshot.ts";
+import { INGRESS, type DeploymentSnapshot } from "../core/router/snapshot.ts";
 import { ManualClock } from "../testing/manual-clock.ts";
 import { Controller } from "./controller.ts";
 
@@ -95,6 +95,19 @@ test("a subscriber sees an application deleted and deployed again, with ever hig
   clock.turn();
   expect(seen.map(({ state }) => state)).toEqual(["gone", "pending", "available", "gone", "pending", "available"]);
   expect(seen.every(({ version }, index) => index === 0 || version > seen[index - 1]!.version)).toBe(true);
+});
+
+test("an application's ingress can be followed without its name, into death and back", async () => {
+  const { clock, controller } = setUp();
+  void controller.deploy(application());
+  const seen: DeploymentSnapshot[] = [];
+  controller.directory.subscribe("default", INGRESS, (snapshot) => seen.push(snapshot));
+  clock.turn();
+  expect(seen.at(-1)).toMatchObject({ deployment: INGRESS, state: "available", replicas: [{ nodeId: "node" }] });
+  const gone = controller.delete("default");
+  clock.turn();
+  await gone;
+  expect(seen.at(-1)).toMatchObject({ deployment: INGRESS, state: "gone" });
 });
 
 test("who has unsubscribed hears nothing more, not even the first snapshot", () => {

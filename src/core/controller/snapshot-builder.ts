@@ -15,15 +15,13 @@ export function snapshotOf(
   seen: { nodeId: string; failure: string | undefined },
 ): SnapshotContent {
   const { target } = state;
-  const replicas = state.replicas
-    .filter(isServing)
-    .map((replica): ReplicaTarget => ({
-      replicaId: replica.replicaId,
-      nodeId: seen.nodeId,
-      address: replica.address,
-      modelIds: replica.modelIds,
-      stats: {},
-    }));
+  const replicas = state.replicas.filter(isServing).map((replica): ReplicaTarget => ({
+    replicaId: replica.replicaId,
+    nodeId: seen.nodeId,
+    address: replica.address,
+    modelIds: replica.modelIds,
+    stats: {},
+  }));
   return {
     app: target.app,
     deployment: target.spec.name,
