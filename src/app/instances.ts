@@ -1,11 +1,11 @@
 import { buildApplication } from "../core/deployment/application.ts";
+import { resolveRunOptions } from "../core/deployment/run-options.ts";
 import { DeploymentUnavailableError } from "../core/errors.ts";
 import type { Caller } from "../core/handle/caller.ts";
 import type { Handle } from "../core/handle/handle.ts";
-import type { ServeStatus } from "../core/serve-types.ts";
+import type { RunOptions, ServeStatus } from "../core/serve-types.ts";
 import { Instance } from "./instance.ts";
 import { memoryPlatform, processPlatform } from "./platforms.ts";
-import { resolveRunOptions } from "./run-options.ts";
 import { SignalHandler } from "./signal-handler.ts";
 
 type Where = "processes" | "memory";
@@ -18,7 +18,7 @@ export class Instances {
   readonly #apps = new Map<string, { readonly where: Where; readonly ingress: string }>();
   readonly #signals = new SignalHandler(() => this.shutdown());
 
-  async run(app: unknown, given: object): Promise<Handle> {
+  async run(app: unknown, given: RunOptions): Promise<Handle> {
     const options = resolveRunOptions(given);
     const spec = buildApplication(app, options);
     const { name, signal } = options;
@@ -41,6 +41,10 @@ export class Instances {
     } finally {
       signal?.removeEventListener("abort", abandon);
     }
+  }
+
+  get ready(): readonly Instance[] {
+    return [...this.#ready.values()];
   }
 
   ingressOf(app: string): string | undefined {

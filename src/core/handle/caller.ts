@@ -29,6 +29,9 @@ export interface CallerOptions {
   resolvePolicy(reference: CodeReference): RouterPolicy | undefined;
 }
 
+/** Whether this process was told that an option does nothing. */
+let hasWarned = false;
+
 /** Call sites captured in one refill period; beyond that, errors say only where they failed. */
 const SITES_PER_REFILL = 1_000;
 const REFILL_MS = 1_000;
@@ -112,13 +115,20 @@ export class Caller {
     return `${this.#options.requestIdPrefix}-${sequence.toString(36)}`;
   }
 
-  get contexts(): ContextStore<RequestScope> {
-    return this.#options.contexts;
+  get log(): Log {
+    return this.#options.log;
   }
 
   /** A call has failed. */
   noteFailure(): void {
     if (this.#sites < SITES_PER_REFILL) this.#sites += SITES_PER_FAILURE;
+  }
+
+  /** Tells people, once per process, about an option that is accepted and does nothing. */
+  warnOfNewHandleApi(): void {
+    if (hasWarned) return;
+    hasWarned = true;
+    this.#options.log.warn("The handle option useNewHandleApi does nothing: there is one handle API. Leave it out.");
   }
 
   /** What is waiting or running: empty when everything has ended. */

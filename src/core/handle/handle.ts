@@ -1,5 +1,5 @@
 import { ConfigError } from "../errors.ts";
-import { resolveHandleOptions, type ResolvedHandleOptions } from "../deployment/handle-options.ts";
+import { givesNewHandleApi, resolveHandleOptions, type ResolvedHandleOptions } from "../deployment/handle-options.ts";
 import { broadcast, type BroadcastResponse } from "./broadcast.ts";
 import type { Caller } from "./caller.ts";
 import type { MethodTarget } from "./method-target.ts";
@@ -40,7 +40,7 @@ export class MethodCaller {
       throw new ConfigError("This handle is one method already: give methodName to the deployment's handle instead.", { path: "methodName" });
     }
     const { caller, app, deployment } = this.#target;
-    return new MethodCaller(caller, app, deployment, resolveHandleOptions(options, this.#options));
+    return new MethodCaller(caller, app, deployment, derive(caller, options, this.#options));
   }
 }
 
@@ -80,7 +80,7 @@ export class Handle {
   }
 
   options(options: object): Handle {
-    return new Handle(this.#caller, { app: this.appName, deployment: this.deploymentName }, resolveHandleOptions(options, this.#options));
+    return new Handle(this.#caller, { app: this.appName, deployment: this.deploymentName }, derive(this.#caller, options, this.#options));
   }
 
   broadcast(methodName: string, ...args: unknown[]): BroadcastResponse {
@@ -94,6 +94,12 @@ export class Handle {
   toString(): string {
     return `DeploymentHandle(${this.appName}/${this.deploymentName})`;
   }
+}
+
+function derive(caller: Caller, options: object, previous: ResolvedHandleOptions): ResolvedHandleOptions {
+  const derived = resolveHandleOptions(options, previous);
+  if (givesNewHandleApi(options)) caller.warnOfNewHandleApi();
+  return derived;
 }
 
 /** `then` must not be one: an awaited handle is itself. Symbols and what every object has are not methods either. */

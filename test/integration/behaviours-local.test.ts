@@ -1,0 +1,3 @@
+import { describeBehaviours } from "./behaviours/index.ts";
+
+describeBehaviours("local");
