@@ -66,7 +66,7 @@ export class Chooser {
         this.#policy = powerOfTwoChoices;
         return;
       case "round-robin":
-        this.#policy = roundRobin();
+        this.#policy = roundRobin(this.#replicas);
         return;
       case "consistent-hash":
         this.#policy = consistentHash(this.#replicas);

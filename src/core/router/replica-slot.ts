@@ -107,3 +107,9 @@ export class ReplicaSlot implements ReplicaClientListener {
     else this.own--;
   }
 }
+
+/** Whether a slot is one of the candidates: all of them have a free place, and in the list of all of those it is found by its index. */
+export function isAmong(slot: ReplicaSlot, candidates: readonly ReplicaSlot[]): boolean {
+  if (slot.freeIndex < 0) return false;
+  return candidates[slot.freeIndex] === slot || candidates.includes(slot);
+}

@@ -6,8 +6,8 @@ import { settleWithError } from "../handle/settle.ts";
 import { type Broadcast, Broadcasts, type MakeCall } from "./broadcast.ts";
 import { Chooser } from "./chooser.ts";
 import type { RouterPolicy } from "./policy.ts";
-import { WaitingCalls } from "./queue.ts";
-import { backPressure, replicaDied, replicaStopping, unavailable } from "./rejections.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import { replicaDied, replicaStopping, unavailable } from "./rejections.ts";
 import { ReplicaSet } from "./replica-set.ts";
 import type { LostCall, ReplicaSlot, SlotOwner } from "./replica-slot.ts";
 import type { CodeReference, DeploymentSnapshot } from "./snapshot.ts";
@@ -42,17 +42,17 @@ export class Router implements SlotOwner {
   readonly #options: RouterOptions;
   readonly #replicas: ReplicaSet;
   readonly #chooser: Chooser;
-  readonly #waiting = new WaitingCalls();
+  readonly #dispatcher: Dispatcher;
   readonly #broadcasts: Broadcasts;
   #snapshot: DeploymentSnapshot | undefined = undefined;
-  #serving = false;
   #closedBy: { readonly error: unknown } | undefined = undefined;
 
   constructor(options: RouterOptions) {
     this.#options = options;
-    const { clock, connect, log } = options;
+    const { clock, connect, encoder, log } = options;
     this.#replicas = new ReplicaSet({ clock, connect, log, owner: this });
     this.#chooser = new Chooser(this.#replicas, options);
+    this.#dispatcher = new Dispatcher({ name: options, replicas: this.#replicas, chooser: this.#chooser, clock, encoder, rejection: () => this.#rejection() });
     this.#broadcasts = new Broadcasts({ name: options, replicas: this.#replicas, abandon: (call, error) => this.abandon(call, error) });
   }
 
@@ -63,27 +63,27 @@ export class Router implements SlotOwner {
     this.#snapshot = snapshot;
     const takesRequests = unavailable(snapshot) === undefined;
     this.#chooser.follow(snapshot);
+    this.#dispatcher.maxQueuedRequests = snapshot.maxQueuedRequests;
     this.#replicas.update(takesRequests ? snapshot.replicas : [], snapshot.maxOngoingRequests);
     if (!takesRequests) {
       this.#rejectAll(() => unavailable(this.#snapshot));
       return;
     }
     this.#broadcasts.retry();
-    this.#serve();
-    if (previous === undefined) this.#refuseExcess(snapshot.maxQueuedRequests);
+    this.#dispatcher.serve();
+    if (previous === undefined) this.#dispatcher.refuseExcess();
   }
 
   /** Sends the call, or lets it wait. Never throws: what goes wrong becomes the call's error. */
   submit(call: Call): void {
-    if (this.#waiting.size === 0 && this.#replicas.free.length > 0 && this.#place(call)) return;
-    this.#submitToWait(call);
+    this.#dispatcher.submit(call);
   }
 
   /** Ends a call with an error unless it has an outcome. At a replica its place stays taken until the work there ends. */
   abandon(call: Call, error: unknown): void {
     const { state } = call;
     if (!settleWithError(call, error)) return;
-    if (state === CallState.QUEUED) this.#waiting.remove(call);
+    if (state === CallState.QUEUED) this.#dispatcher.remove(call);
     else if (state === CallState.SENT) slotOf(call)?.client.cancel(call, error);
   }
 
@@ -96,7 +96,7 @@ export class Router implements SlotOwner {
   broadcast(make: MakeCall): Broadcast {
     const broadcast = this.#broadcasts.start(make, this.#rejection());
     // It may have connected anew to a replica.
-    this.#serve();
+    this.#dispatcher.serve();
     return broadcast;
   }
 
@@ -108,7 +108,7 @@ export class Router implements SlotOwner {
       phase: slot.left ? ("leaving" as const) : slot.phase,
     }));
     const ongoing = replicas.reduce((sum, replica) => sum + replica.ongoing, 0);
-    return { queued: this.#waiting.size + this.#broadcasts.waiting, ongoing, replicas };
+    return { queued: this.#dispatcher.queued + this.#broadcasts.waiting, ongoing, replicas };
   }
 
   /** Ends everything with `error` and closes the connections; so ends every later call. Idempotent. */
@@ -122,7 +122,7 @@ export class Router implements SlotOwner {
   /** Part of `SlotOwner`. */
   onRoom(slot: ReplicaSlot): void {
     if (slot.freeIndex < 0) this.#replicas.noteReport(slot);
-    if (this.#waiting.size > 0) this.#serve();
+    if (this.#dispatcher.queued > 0) this.#dispatcher.serve();
   }
 
   /** Part of `SlotOwner`. */
@@ -131,8 +131,8 @@ export class Router implements SlotOwner {
     if (slot.left || slot.phase === "draining") this.#replicas.noteReport(slot);
     else this.#replicas.refresh(slot);
     if (call.template.broadcast) settleWithError(call, replicaStopping(this.#options, slot.target.replicaId));
-    else this.#routeAgain(call);
-    this.#serve();
+    else this.#dispatcher.routeAgain(call);
+    this.#dispatcher.serve();
   }
 
   /** Part of `SlotOwner`. */
@@ -149,128 +149,13 @@ export class Router implements SlotOwner {
       if (call.state === CallState.SETTLED) continue;
       if (this.#closedBy !== undefined) settleWithError(call, this.#closedBy.error);
       else if (written || call.template.broadcast) settleWithError(call, replicaDied(this.#options, replicaId, error));
-      else this.#routeAgain(call);
+      else this.#dispatcher.routeAgain(call);
     }
-    this.#serve();
-  }
-
-  /** @returns false if the call has to wait; true: it was sent, or has failed. */
-  #place(call: Call): boolean {
-    for (;;) {
-      if (call.state === CallState.SETTLED) return true;
-      let slot: ReplicaSlot | undefined;
-      try {
-        slot = this.#chooser.choose(call);
-      } catch (error) {
-        settleWithError(call, error);
-        return true;
-      }
-      if (slot === undefined) return false;
-      // A user's policy may have made calls of its own while it was asked: its choice is then full.
-      if (slot.freeIndex < 0) continue;
-      if (this.#send(slot, call)) return true;
-    }
-  }
-
-  /** @returns false if the slot's connection is closed: the call goes elsewhere. */
-  #send(slot: ReplicaSlot, call: Call): boolean {
-    // The place is taken first: encoding may run code of the user's, which may call in turn.
-    this.#replicas.take(slot);
-    call.slot = slot;
-    call.state = CallState.SENT;
-    let failure: { readonly error: unknown } | undefined;
-    try {
-      if (slot.client.send(call)) {
-        const { multiplexedModelId } = call.template;
-        if (multiplexedModelId !== "") this.#replicas.models.expect(multiplexedModelId, slot);
-        return true;
-      }
-    } catch (error) {
-      failure = { error };
-    }
-    call.slot = undefined;
-    this.#replicas.giveBack(slot);
-    if (failure !== undefined) {
-      settleWithError(call, failure.error);
-      return true;
-    }
-    if (call.state === CallState.SENT) call.state = CallState.NEW;
-    this.#replicas.lose(slot);
-    return false;
-  }
-
-  #submitToWait(call: Call): void {
-    if (call.state === CallState.SETTLED) return;
-    const rejection = this.#rejection();
-    if (rejection !== undefined) {
-      settleWithError(call, rejection.error);
-      return;
-    }
-    // Calls that a user's policy keeps waiting are no reason not to ask it about this one.
-    if (this.#waiting.size > 0 && this.#chooser.asksUser && !this.#serving && this.#place(call)) return;
-    const limit = this.#snapshot?.maxQueuedRequests ?? -1;
-    if (limit >= 0 && this.#waiting.size >= limit) {
-      settleWithError(call, backPressure(this.#options, this.#waiting.size, limit));
-      return;
-    }
-    this.#wait(call);
-  }
-
-  /** A call that a replica had and did not run goes back to the place of its age. */
-  #routeAgain(call: Call): void {
-    if (call.state === CallState.SETTLED) return;
-    const rejection = this.#rejection();
-    if (rejection !== undefined) settleWithError(call, rejection.error);
-    else this.#wait(call);
-  }
-
-  #wait(call: Call): void {
-    if (call.body === undefined) {
-      try {
-        call.body = this.#options.encoder.encode(call);
-      } catch (error) {
-        settleWithError(call, error);
-        return;
-      }
-      // Encoding may have run code of the user's that ended the call.
-      if (call.state === CallState.SETTLED) {
-        call.body = undefined;
-        return;
-      }
-    }
-    if (!this.#chooser.asksUser) call.args = undefined;
-    if (call.waitingSinceMs === 0) call.waitingSinceMs = this.#options.clock.now();
-    this.#waiting.push(call);
-  }
-
-  #serve(): void {
-    if (this.#serving) return;
-    this.#serving = true;
-    let kept: Call[] | undefined;
-    try {
-      while (this.#waiting.size > 0 && this.#replicas.free.length > 0) {
-        const call = this.#waiting.shift()!;
-        if (this.#place(call)) continue;
-        // Only a user's policy lets a call wait while there are places: those behind it must not wait for it.
-        (kept ??= []).push(call);
-      }
-    } finally {
-      if (kept !== undefined) for (const call of kept) this.#routeAgain(call);
-      this.#serving = false;
-    }
-  }
-
-  /** The limit came after the calls: those that were made last are refused, as they would have been. */
-  #refuseExcess(limit: number): void {
-    if (limit < 0 || this.#waiting.size <= limit) return;
-    this.#waiting.drain().forEach((call, i) => {
-      if (i < limit) this.#waiting.push(call);
-      else settleWithError(call, backPressure(this.#options, limit, limit));
-    });
+    this.#dispatcher.serve();
   }
 
   #rejectAll(makeError: () => unknown): void {
-    for (const call of this.#waiting.drain()) settleWithError(call, makeError());
+    this.#dispatcher.rejectAll(makeError);
     this.#broadcasts.rejectAll(makeError);
   }
 

@@ -1,5 +1,5 @@
 import type { HashRing } from "../hash-ring.ts";
-import type { ReplicaSlot } from "../replica-slot.ts";
+import { isAmong, type ReplicaSlot } from "../replica-slot.ts";
 
 /** Where the replicas of a ring are found. */
 export interface RingPlaces {
@@ -20,10 +20,4 @@ export function ownerOf(hash: number, candidates: readonly ReplicaSlot[], places
     if (slot !== undefined && isAmong(slot, candidates)) return slot;
   }
   return undefined;
-}
-
-/** Every candidate has a free place, and in the list of all of those it is found by its index. */
-function isAmong(slot: ReplicaSlot, candidates: readonly ReplicaSlot[]): boolean {
-  if (slot.freeIndex < 0) return false;
-  return candidates[slot.freeIndex] === slot || candidates.includes(slot);
 }
