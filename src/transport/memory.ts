@@ -14,7 +14,7 @@ class MemoryTransport implements Transport {
   #error: Error | undefined = undefined;
 
   get connected(): boolean {
-    return !this.#closed;
+    return !this.#closing;
   }
 
   start(receiver: TransportReceiver): void {
@@ -24,7 +24,7 @@ class MemoryTransport implements Transport {
 
   write(bytes: Uint8Array): boolean {
     // The writer goes on to use its memory, as it does with a socket.
-    if (!this.#closed) this.peer.#deliver(bytes.slice());
+    if (!this.#closing) this.peer.#deliver(bytes.slice());
     return true;
   }
 

@@ -5,6 +5,7 @@ import type { Transport, TransportReceiver } from "../wire/transport.ts";
 class PortTransport implements Transport {
   readonly #port: MessagePort;
   #receiver: TransportReceiver | undefined = undefined;
+  #closing = false;
   #closed = false;
   #error: Error | undefined = undefined;
 
@@ -13,7 +14,7 @@ class PortTransport implements Transport {
   }
 
   get connected(): boolean {
-    return !this.#closed;
+    return !this.#closing && !this.#closed;
   }
 
   start(receiver: TransportReceiver): void {
@@ -30,7 +31,7 @@ class PortTransport implements Transport {
   }
 
   write(bytes: Uint8Array): boolean {
-    if (this.#closed) return true;
+    if (this.#closing || this.#closed) return true;
     const copy = bytes.slice();
     this.#port.postMessage(copy, [copy.buffer]);
     return true;
@@ -41,12 +42,15 @@ class PortTransport implements Transport {
   }
 
   close(): void {
-    if (this.#closed) return;
+    if (this.#closing || this.#closed) return;
+    this.#closing = true;
     // Closing a port drops what the other side has not read; a last message comes behind all others, and it closes.
     this.#port.postMessage(null);
   }
 
   destroy(error: Error): void {
+    if (this.#closed) return;
+    this.#closing = true;
     this.#error ??= error;
     this.#port.close();
     if (this.#receiver === undefined) this.#closed = true;

@@ -22,6 +22,7 @@ class SocketTransport implements Transport {
   #receiver: TransportReceiver | undefined = undefined;
   #connected: boolean;
   #busy = false;
+  #closing = false;
   #closed = false;
   #error: Error | undefined = undefined;
   /** What the socket reads into now. */
@@ -50,12 +51,12 @@ class SocketTransport implements Transport {
     if (!reads) socket.on("data", (chunk: Uint8Array) => this.#receiver?.onBytes(chunk, 0, chunk.byteLength));
     socket.on("connect", () => {
       this.#connected = true;
-      this.#receiver?.onWritable();
+      if (!this.#closing) this.#receiver?.onWritable();
     });
     socket.on("drain", () => {
       if (!this.#busy) return;
       this.#busy = false;
-      this.#receiver?.onWritable();
+      if (!this.#closing) this.#receiver?.onWritable();
     });
     socket.on("error", (error) => {
       this.#error ??= error;
@@ -68,7 +69,7 @@ class SocketTransport implements Transport {
   }
 
   get connected(): boolean {
-    return this.#connected;
+    return this.#connected && !this.#closing;
   }
 
   start(receiver: TransportReceiver): void {
@@ -77,6 +78,8 @@ class SocketTransport implements Transport {
   }
 
   write(bytes: Uint8Array): boolean {
+    // A write after the end would be an error of the socket's, and cost what was written before.
+    if (this.#closing || this.#closed) return true;
     this.#socket.write(bytes);
     // Mostly the kernel has taken all of it by now.
     if (this.#socket.writableLength === 0) return true;
@@ -89,10 +92,14 @@ class SocketTransport implements Transport {
   }
 
   close(): void {
-    if (!this.#closed) this.#socket.end();
+    if (this.#closing || this.#closed) return;
+    this.#closing = true;
+    this.#socket.end();
   }
 
   destroy(error: Error): void {
+    if (this.#closed) return;
+    this.#closing = true;
     this.#error ??= error;
     this.#socket.destroy();
   }

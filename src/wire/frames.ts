@@ -65,7 +65,7 @@ export const PROTOCOL_VERSION = 1;
 export const MAGIC = 0x494c4548;
 /** magic u32, version u16, lane u8, zero u8, peer id 16 bytes, token 32 bytes. */
 export const PREAMBLE_BYTES = 56;
-export const Lane = { SMALL: 0, BULK: 1 } as const;
+export const Lane = { SMALL: 0, BULK: 1, CONTROL: 2 } as const;
 /** Bodies larger than this travel on the bulk lane where there is one. */
 export const BULK_BYTES = 65_536;
 /** What has been encoded is handed over when it reaches this, without waiting for the end of the turn. */

@@ -1,6 +1,6 @@
 import { HeliostatError, ProtocolError } from "../core/errors.ts";
 import { type FrameHeader, FrameReader } from "./frame-reader.ts";
-import { MAGIC, PREAMBLE_BYTES, PROTOCOL_VERSION } from "./frames.ts";
+import { Lane as LaneNumber, MAGIC, PREAMBLE_BYTES, PROTOCOL_VERSION } from "./frames.ts";
 import type { Limits } from "./limits.ts";
 import { SlabWriter } from "./slab-writer.ts";
 import type { Transport, TransportReceiver } from "./transport.ts";
@@ -64,9 +64,7 @@ export class Lane implements TransportReceiver {
 
   /** Hands over what was written, then ends the connection. */
   close(): void {
-    if (this.#closed) return;
-    this.writer.flush();
-    this.transport.close();
+    if (!this.#closed) this.writer.finish();
   }
 
   #break(thrown: unknown): void {
@@ -158,6 +156,7 @@ export class PreambleReceiver implements TransportReceiver {
     if (view.getUint16(4, true) !== PROTOCOL_VERSION) {
       return `The peer speaks version ${view.getUint16(4, true)} of the protocol, not ${PROTOCOL_VERSION}. Run the same version of heliostat on both sides.`;
     }
+    if (this.#bytes[6]! > LaneNumber.CONTROL || this.#bytes[7] !== 0) return "The peer asks for a lane that there is not.";
     // All bytes are compared whatever the first ones are: time must not tell how much of a guess was right.
     let difference = 0;
     for (let i = 0; i < 32; i++) difference |= this.#bytes[24 + i]! ^ this.#token[i]!;

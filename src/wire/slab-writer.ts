@@ -19,6 +19,7 @@ export class SlabWriter {
   #busy = false;
   #scheduled = false;
   #open = true;
+  #ending = false;
   readonly #flushLater: () => void;
 
   constructor(transport: Transport) {
@@ -89,6 +90,15 @@ export class SlabWriter {
   resume(): void {
     this.#busy = false;
     this.flush();
+    if (this.#ending && this.out.at === 0) this.#transport.close();
+  }
+
+  /** Ends the connection when everything that was written has been handed over. */
+  finish(): void {
+    this.flush();
+    // What gathered before there was a connection has nobody to go to.
+    if (this.out.at === 0 || !this.#transport.connected) this.#transport.close();
+    else this.#ending = true;
   }
 
   /** Nothing more is handed over. */
