@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { Controller } from "../control/controller.ts";
+import type { Clock } from "../core/contracts/clock.ts";
 import type { Engine } from "../core/contracts/engine.ts";
+import type { Log } from "../core/contracts/log.ts";
 import { defaultHandleOptions } from "../core/deployment/handle-options.ts";
 import { definitions } from "../core/deployment/definitions.ts";
 import type { ApplicationSpec } from "../core/deployment/spec.ts";
@@ -13,7 +15,7 @@ import { processState } from "../engine/process-state.ts";
 import { systemClock } from "../engine/system-clock.ts";
 import { bodyEncoder, connector, handleExtension } from "../engine/wire-setup.ts";
 import { stderrLog } from "../observe/log.ts";
-import { formats } from "../wire/codec/format.ts";
+import { formats } from "../formats/formats.ts";
 import { ByteWriter } from "../wire/codec/writer.ts";
 import { defaultLimits } from "../wire/limits.ts";
 import type { Transport } from "../wire/transport.ts";
@@ -28,7 +30,15 @@ export interface Platform {
 }
 
 /** Builds the platform over the wire context and caller of the instance. */
-export type MakePlatform = (context: WireContext, caller: Caller) => Platform | Promise<Platform>;
+export type MakePlatform = (context: WireContext, caller: Caller, log: Log) => Platform | Promise<Platform>;
+
+/** What an instance takes from the world around it: a test gives another clock, and reads the log. */
+export interface Surroundings {
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const realSurroundings: Surroundings = { clock: systemClock, log: stderrLog("warn", "heliostat") };
 
 /** One running heliostat: a controller, the replicas it has started, and the handles that call them. */
 export class Instance {
@@ -45,21 +55,20 @@ export class Instance {
     this.#platform = parts.platform;
   }
 
-  static async open(makePlatform: MakePlatform): Promise<Instance> {
+  static async open(makePlatform: MakePlatform, { clock, log }: Surroundings = realSurroundings): Promise<Instance> {
     const peerId = randomBytes(16);
     let caller!: Caller;
     let controller!: Controller;
     let platform!: Platform;
     const context: WireContext = {
-      clock: systemClock,
+      clock,
       formats: formats(handleExtension(() => caller)),
       limits: defaultLimits,
       token: randomBytes(32),
       peerId,
     };
-    const log = stderrLog("warn", "heliostat");
     caller = new Caller({
-      clock: systemClock,
+      clock,
       contexts: processState.contexts,
       directory: { subscribe: (...args) => controller.directory.subscribe(...args) },
       connect: connector(context, (target) => platform.open(target)),
@@ -69,8 +78,8 @@ export class Instance {
       requestIdPrefix: peerId.toString("hex").slice(0, 12),
       resolvePolicy: (reference) => definitions.find(reference) as RouterPolicy | undefined,
     });
-    platform = await makePlatform(context, caller);
-    controller = new Controller({ clock: systemClock, engines: (isolation) => platform.engine(isolation), log, nodeId: "local" });
+    platform = await makePlatform(context, caller, log);
+    controller = new Controller({ clock, engines: (isolation) => platform.engine(isolation), log, nodeId: "local" });
     return new Instance({ context, caller, controller, platform });
   }
 

@@ -1,3 +1,4 @@
+import type { Log } from "../core/contracts/log.ts";
 import type { Caller } from "../core/handle/caller.ts";
 import { ControlServer } from "../engine/control-server.ts";
 import { MemoryEngine } from "../engine/memory/engine.ts";
@@ -5,9 +6,7 @@ import { ProcessEngine } from "../engine/process/engine.ts";
 import { Reaper } from "../engine/process/reaper.ts";
 import { RuntimeDirectory } from "../engine/process/runtime-directory.ts";
 import { processState } from "../engine/process-state.ts";
-import { systemClock } from "../engine/system-clock.ts";
 import { ThreadEngine } from "../engine/thread/engine.ts";
-import { stderrLog } from "../observe/log.ts";
 import { connectSocket } from "../transport/socket.ts";
 import type { WireContext } from "../wire/wire-context.ts";
 import type { Platform } from "./instance.ts";
@@ -35,9 +34,9 @@ export async function processPlatform(context: WireContext): Promise<Platform> {
 }
 
 /** Everything in this process. */
-export function memoryPlatform(context: WireContext, caller: Caller): Platform {
+export function memoryPlatform(context: WireContext, caller: Caller, log: Log): Platform {
   const { contexts, residence } = processState;
-  const engine = new MemoryEngine({ context, clock: systemClock, contexts, residence, deadlines: caller.deadlines, log: stderrLog("warn", "heliostat") });
+  const engine = new MemoryEngine({ context, clock: context.clock, contexts, residence, deadlines: caller.deadlines, log });
   // An instance keeps its process alive, as a listening server does; there is no server here.
   const alive = setInterval(() => {}, FOREVER_MS);
   return {

@@ -1,14 +1,27 @@
 import type { Clock, Timer } from "../core/contracts/clock.ts";
 
+let pending = 0;
+
 class SystemTimer implements Timer {
   readonly #timeout: NodeJS.Timeout;
+  #isPending = true;
 
   constructor(delayMs: number, fn: () => void) {
-    this.#timeout = setTimeout(fn, delayMs).unref();
+    pending++;
+    this.#timeout = setTimeout(() => {
+      this.#end();
+      fn();
+    }, delayMs).unref();
   }
 
   cancel(): void {
     clearTimeout(this.#timeout);
+    this.#end();
+  }
+
+  #end(): void {
+    if (this.#isPending) pending--;
+    this.#isPending = false;
   }
 }
 
@@ -20,3 +33,8 @@ export const systemClock: Clock = {
   nextTurn: (fn) => void setImmediate(fn),
   random: () => Math.random(),
 };
+
+/** Timers that were set and have neither fired nor been cancelled: for checks that nothing is left. */
+export function pendingSystemTimers(): number {
+  return pending;
+}

@@ -32,6 +32,16 @@ export class ManualClock implements Clock {
     return this.#timers.length;
   }
 
+  /** When the next timer is due, on this clock; Infinity if none is set. */
+  get nextTimerMs(): number {
+    return this.#timers.at(-1)?.dueMs ?? Infinity;
+  }
+
+  /** Whether something waits for the next turn. */
+  get hasTurn(): boolean {
+    return this.#turns.length > 0;
+  }
+
   now(): number {
     return this.#nowMs;
   }

@@ -111,9 +111,8 @@ class MemoryReplica implements ReplicaProcess {
   }
 
   #tell(message: ReplicaMessage): void {
-    this.#options.clock.nextTurn(() => {
-      if (!this.#ended) this.#listener.onMessage(message);
-    });
+    // What was said before the end still arrives, as over a socket: a replica that fails says why, and ends at once.
+    if (!this.#ended) this.#options.clock.nextTurn(() => this.#listener.onMessage(message));
   }
 
   #end(description: string, signal: string | null): void {
