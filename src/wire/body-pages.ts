@@ -14,6 +14,7 @@ const LARGE_BYTES = 16_384;
  */
 export class BodyPages implements BodyEncoder {
   readonly #formats: FormatTable;
+  #busy = false;
   #page: ByteWriter = new ByteWriter(new Uint8Array(0));
 
   constructor(formats: FormatTable) {
@@ -21,6 +22,27 @@ export class BodyPages implements BodyEncoder {
   }
 
   encode(call: Call): EncodedBody {
+    if (this.#busy) return this.#alone(call);
+    this.#busy = true;
+    try {
+      return this.#onPage(call);
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  decode(template: CallTemplate, body: EncodedBody): unknown[] {
+    return this.#formats.byName(template.requestSerialization).decodeArgs(new ByteReader(body.bytes, body.start, body.end));
+  }
+
+  /** A getter among the arguments of one call has made another. */
+  #alone(call: Call): EncodedBody {
+    const out = new ByteWriter();
+    this.#formats.byName(call.template.requestSerialization).encodeArgs(call.args!, out);
+    return { bytes: out.bytes, start: 0, end: out.at };
+  }
+
+  #onPage(call: Call): EncodedBody {
     if (PAGE_BYTES - this.#page.at < 1_024 || this.#page.bytes.length !== PAGE_BYTES) this.#page = new ByteWriter(new Uint8Array(PAGE_BYTES));
     const page = this.#page;
     // Aligned as the body of a frame is.
@@ -41,9 +63,5 @@ export class BodyPages implements BodyEncoder {
       return { bytes, start: 0, end: bytes.byteLength };
     }
     return { bytes: page.bytes, start, end };
-  }
-
-  decode(template: CallTemplate, body: EncodedBody): unknown[] {
-    return this.#formats.byName(template.requestSerialization).decodeArgs(new ByteReader(body.bytes, body.start, body.end));
   }
 }

@@ -1,13 +1,14 @@
 import type { ReplicaClient, ReplicaClientListener } from "../core/contracts/replica-client.ts";
-import { ProtocolError, SerializationError } from "../core/errors.ts";
+import { ProtocolError } from "../core/errors.ts";
 import { type Call, CallState } from "../core/handle/call.ts";
 import { settleWithError } from "../core/handle/settle.ts";
-import { metaMask, writeMeta } from "./call-frame.ts";
 import { CallTable } from "./call-table.ts";
+import { argumentsOf, CallWriter } from "./call-writer.ts";
 import { decodeThrown, encodeThrown } from "./codec/thrown.ts";
 import { ByteReader } from "./codec/reader.ts";
+import { ByteWriter } from "./codec/writer.ts";
 import type { FrameHeader } from "./frame-reader.ts";
-import { BULK_BYTES, CallFlag, CancelFlag, ErrorFlag, FrameType, HEADER_BYTES, Lane as LaneNumber, RefuseFlag } from "./frames.ts";
+import { BULK_BYTES, CancelFlag, ErrorFlag, FrameType, Lane as LaneNumber, RefuseFlag } from "./frames.ts";
 import { Lane, type LaneOwner, writePreamble } from "./lane.ts";
 import { looksLarge } from "./looks-large.ts";
 import { StreamOrder } from "./stream-order.ts";
@@ -28,7 +29,8 @@ export class CallerSession implements ReplicaClient, LaneOwner {
   readonly #listener: ReplicaClientListener;
   readonly #calls = new CallTable();
   readonly #order = new StreamOrder();
-  readonly #methods = new Map<string, number>();
+  readonly #writer: CallWriter;
+  #deferred: Call[] = [];
   readonly #reader = new ByteReader(new Uint8Array(0), 0, 0);
   readonly #small: Lane;
   #bulk: Lane | undefined = undefined;
@@ -39,6 +41,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     this.#options = options;
     this.#context = options.context;
     this.#listener = options.listener;
+    this.#writer = new CallWriter(options.context);
     this.#small = this.#openLane(LaneNumber.SMALL);
   }
 
@@ -49,42 +52,25 @@ export class CallerSession implements ReplicaClient, LaneOwner {
 
   send(call: Call): boolean {
     if (this.#closed || this.#closing) return false;
-    const { template, body } = call;
+    if (this.#writer.busy) {
+      this.#defer(call);
+      return true;
+    }
+    const { body } = call;
     const large = body === undefined ? looksLarge(call.args!, BULK_BYTES) : body.end - body.start > BULK_BYTES;
     const lane = large ? this.#bulkLane() : this.#small;
-    const method = this.#announce(lane, template.method);
-    const mask = metaMask(call);
-    const { formats } = this.#context;
-    const request = formats.byName(template.requestSerialization);
-    const reply = formats.byName(template.responseSerialization);
-    const flags =
-      (template.stream ? CallFlag.STREAM : 0) |
-      (template.broadcast ? CallFlag.BROADCAST : 0) |
-      (mask === 0 ? 0 : CallFlag.META) |
-      (request.number << 4) |
-      (reply.number << 6);
-    const { writer } = lane;
-    const { out } = writer;
-    const start = writer.begin(FrameType.CALL, flags, method, this.#calls.nextId());
-    try {
-      out.ensure(8);
-      out.view.setFloat64(out.at, call.sequence, true);
-      out.at += 8;
-      if (mask !== 0) writeMeta(out, mask, call, call.deadlineMs === Infinity ? 0 : this.#context.clock.now());
-      if (body === undefined) request.encodeArgs(call.args!, out);
-      else out.append(body.bytes, body.start, body.end);
-      this.#checkSize(out.at - start);
-    } catch (error) {
-      out.at = start;
-      throw error;
-    }
-    this.#calls.add(call, writer.handedBytes + start, lane === this.#bulk);
-    writer.end(start);
+    const position = this.#writer.write(lane, call, this.#calls.nextId());
+    this.#calls.add(call, position, large);
+    if (this.#deferred.length > 0) this.#sendDeferred();
     return true;
   }
 
   cancel(call: Call, reason: unknown): void {
     if (this.#calls.get(call.wireId) !== call) return;
+    if (this.#writer.busy) {
+      this.#context.clock.nextTurn(() => this.cancel(call, reason));
+      return;
+    }
     // On the lane of the call itself, so that it cannot come first.
     const { writer } = this.#laneOf(call);
     const start = writer.begin(FrameType.CANCEL, reason === undefined ? 0 : CancelFlag.REASON, 0, call.wireId);
@@ -94,6 +80,10 @@ export class CallerSession implements ReplicaClient, LaneOwner {
 
   grant(call: Call, items: number, bytes: number): void {
     if (this.#calls.get(call.wireId) !== call) return;
+    if (this.#writer.busy) {
+      this.#context.clock.nextTurn(() => this.grant(call, items, bytes));
+      return;
+    }
     const { writer } = this.#laneOf(call);
     const start = writer.begin(FrameType.CREDIT, 0, items, call.wireId);
     writer.out.ensure(4);
@@ -156,6 +146,11 @@ export class CallerSession implements ReplicaClient, LaneOwner {
         const call = this.#calls.get(id);
         if (call === undefined) return;
         this.#calls.remove(id);
+        // The arguments come back as they were when the call was made; the caller's own may have changed since.
+        if (call.state !== CallState.SETTLED && call.body === undefined) {
+          const body = reader.copy();
+          call.body = { bytes: body, start: 0, end: body.byteLength };
+        }
         this.#listener.onRefused(call, flags & RefuseFlag.DRAINING ? "draining" : "full", aux);
         return;
       }
@@ -174,10 +169,12 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     if (this.#closed) return;
     this.#closed = true;
     this.#order.clear();
-    const lost = this.#calls.drain().map(({ call, position, bulk }) => ({
-      call,
-      written: (bulk ? this.#bulk! : this.#small).writer.handedBytes > position,
-    }));
+    const lost = this.#calls.drain().map(({ call, position, bulk }) => {
+      const { writer } = bulk ? this.#bulk! : this.#small;
+      const written = writer.handedBytes > position;
+      if (!written && call.state !== CallState.SETTLED) call.body ??= argumentsOf(writer.out.bytes, position - writer.handedBytes);
+      return { call, written };
+    });
     this.#small.transport.close();
     this.#bulk?.transport.close();
     if (this.#closing && lost.length === 0) return;
@@ -210,26 +207,21 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     return lane;
   }
 
-  /** The number of a method, which the lane is told before its first use there. */
-  #announce(lane: Lane, method: string): number {
-    let number = this.#methods.get(method);
-    if (number === undefined) {
-      number = this.#methods.size;
-      if (number > 0xffff) throw new SerializationError("More than 65,536 different methods were called on one replica.", { path: "methodName" });
-      this.#methods.set(method, number);
+  /** A getter among the arguments of one call has made another: it is encoded now, as every call is, and written next. */
+  #defer(call: Call): void {
+    if (call.body === undefined) {
+      const out = new ByteWriter();
+      this.#context.formats.byName(call.template.requestSerialization).encodeArgs(call.args!, out);
+      call.body = { bytes: out.bytes, start: 0, end: out.at };
     }
-    if (lane.methods[number] === undefined) {
-      lane.methods[number] = method;
-      const start = lane.writer.begin(FrameType.METHOD, 0, number, 0);
-      lane.writer.out.utf8(method);
-      lane.writer.end(start);
-    }
-    return number;
+    this.#deferred.push(call);
   }
 
-  #checkSize(bytes: number): void {
-    const { maxFrameBytes } = this.#context.limits;
-    if (bytes - HEADER_BYTES <= maxFrameBytes) return;
-    throw new SerializationError(`The arguments take ${bytes} bytes; the limit is ${maxFrameBytes}. Send less at a time, or stream it.`, { path: "args" });
+  #sendDeferred(): void {
+    const calls = this.#deferred;
+    this.#deferred = [];
+    for (const call of calls) {
+      if (!this.send(call)) this.#listener.onLost(new Error("The connection was closed."), [{ call, written: false }]);
+    }
   }
 }

@@ -41,7 +41,7 @@ export const FrameType = {
 } as const;
 
 /** Bits 0 to 3 of a frame's flags; bits 4 and 5 are the format of its values, 6 and 7 (CALL) that of the reply. */
-export const CallFlag = { STREAM: 1, META: 2, BROADCAST: 4 } as const;
+export const CallFlag = { STREAM: 1, META: 2, BROADCAST: 4, KEPT: 8 } as const;
 /** In an ERROR frame: the body starts with the number of items before the error. */
 export const ErrorFlag = { STREAM: 1 } as const;
 export const CancelFlag = { REASON: 1 } as const;

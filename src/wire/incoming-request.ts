@@ -14,6 +14,8 @@ export interface IncomingFields {
   readonly method: string;
   readonly stream: boolean;
   readonly broadcast: boolean;
+  /** The caller has the arguments still, as they were. */
+  readonly kept: boolean;
   readonly sequence: number;
   readonly meta: Readonly<CallMeta>;
   readonly deadlineMs: number;
@@ -33,6 +35,7 @@ export class IncomingRequest implements IncomingCall {
   onCancel: ((reason: unknown) => void) | undefined = undefined;
   onCredit: (() => void) | undefined = undefined;
   readonly #session: ReplicaSession;
+  readonly #kept: boolean;
   readonly #sequence: number;
   readonly #meta: Readonly<CallMeta>;
   readonly #request: Format;
@@ -51,6 +54,7 @@ export class IncomingRequest implements IncomingCall {
     this.stream = fields.stream;
     this.broadcast = fields.broadcast;
     this.deadlineMs = fields.deadlineMs;
+    this.#kept = fields.kept;
     this.#sequence = fields.sequence;
     this.#meta = fields.meta;
     this.#request = fields.request;
@@ -105,7 +109,12 @@ export class IncomingRequest implements IncomingCall {
 
   refuse(reason: RefusalReason, othersOngoing: number): void {
     if (!this.#open) return;
-    this.#session.lane().writer.bare(FrameType.REFUSE, reason === "draining" ? RefuseFlag.DRAINING : 0, saturate16(othersOngoing), this.id);
+    const reader = this.#reader!;
+    const { writer } = this.#session.lane(!this.#kept && reader.end - reader.at > BULK_BYTES);
+    const start = writer.begin(FrameType.REFUSE, reason === "draining" ? RefuseFlag.DRAINING : 0, saturate16(othersOngoing), this.id);
+    // They go back to a caller that has not kept them: those it has now may have changed since it made the call.
+    if (!this.#kept) writer.out.append(reader.bytes, reader.at, reader.end);
+    writer.end(start);
     this.#close();
   }
 

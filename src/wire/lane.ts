@@ -58,8 +58,8 @@ export class Lane implements TransportReceiver {
   onClosed(error: Error | undefined): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.writer.stop();
     this.#owner.onLaneClosed(this, error);
+    this.writer.stop();
   }
 
   /** Hands over what was written, then ends the connection. */

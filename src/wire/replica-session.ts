@@ -138,6 +138,7 @@ export class ReplicaSession implements Peer, LaneOwner {
       method,
       stream: (flags & CallFlag.STREAM) !== 0,
       broadcast: (flags & CallFlag.BROADCAST) !== 0,
+      kept: (flags & CallFlag.KEPT) !== 0,
       sequence,
       meta,
       deadlineMs: meta.remainingMs === Infinity ? Infinity : clock.now() + meta.remainingMs,

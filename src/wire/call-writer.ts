@@ -1,0 +1,96 @@
+import type { EncodedBody } from "../core/contracts/replica-client.ts";
+import { SerializationError } from "../core/errors.ts";
+import type { Call } from "../core/handle/call.ts";
+import { metaMask, writeMeta } from "./call-frame.ts";
+import { CallFlag, FrameType, HEADER_BYTES } from "./frames.ts";
+import type { Lane } from "./lane.ts";
+import type { WireContext } from "./wire-context.ts";
+
+/** Writes the CALL frames of one connection, and names methods to its lanes before their first use there. */
+export class CallWriter {
+  readonly #context: WireContext;
+  readonly #methods = new Map<string, number>();
+  #busy = false;
+
+  constructor(context: WireContext) {
+    this.#context = context;
+  }
+
+  /** A frame is being written: a getter among its arguments has made a call, which must wait until it is done. */
+  get busy(): boolean {
+    return this.#busy;
+  }
+
+  /**
+   * Writes a call's frame and returns where in the lane's stream it begins.
+   *
+   * @throws {SerializationError} if an argument cannot travel; nothing was written.
+   */
+  write(lane: Lane, call: Call, id: number): number {
+    const { template, body } = call;
+    const { formats, clock } = this.#context;
+    const method = this.#announce(lane, template.method);
+    const mask = metaMask(call);
+    const request = formats.byName(template.requestSerialization);
+    const flags =
+      (template.stream ? CallFlag.STREAM : 0) |
+      (template.broadcast ? CallFlag.BROADCAST : 0) |
+      (mask === 0 ? 0 : CallFlag.META) |
+      (body === undefined ? 0 : CallFlag.KEPT) |
+      (request.number << 4) |
+      (formats.byName(template.responseSerialization).number << 6);
+    const { writer } = lane;
+    const { out } = writer;
+    const start = writer.begin(FrameType.CALL, flags, method, id);
+    this.#busy = true;
+    try {
+      out.ensure(8);
+      out.view.setFloat64(out.at, call.sequence, true);
+      out.at += 8;
+      if (mask !== 0) writeMeta(out, mask, call, call.deadlineMs === Infinity ? 0 : clock.now());
+      if (body === undefined) request.encodeArgs(call.args!, out);
+      else out.append(body.bytes, body.start, body.end);
+      this.#checkSize(out.at - start - HEADER_BYTES);
+    } catch (error) {
+      out.at = start;
+      throw error;
+    } finally {
+      this.#busy = false;
+    }
+    const position = writer.handedBytes + start;
+    writer.end(start);
+    return position;
+  }
+
+  #announce(lane: Lane, method: string): number {
+    let number = this.#methods.get(method);
+    if (number === undefined) {
+      number = this.#methods.size;
+      if (number > 0xffff) throw new SerializationError("More than 65,536 different methods were called on one replica.", { path: "methodName" });
+      this.#methods.set(method, number);
+    }
+    if (lane.methods[number] === undefined) {
+      lane.methods[number] = method;
+      const start = lane.writer.begin(FrameType.METHOD, 0, number, 0);
+      lane.writer.out.utf8(method);
+      lane.writer.end(start);
+    }
+    return number;
+  }
+
+  #checkSize(bytes: number): void {
+    const { maxFrameBytes } = this.#context.limits;
+    if (bytes <= maxFrameBytes) return;
+    throw new SerializationError(`The arguments take ${bytes} bytes; the limit is ${maxFrameBytes}. Send less at a time, or stream it.`, { path: "args" });
+  }
+}
+
+/** The arguments of a CALL frame that has not left yet, in memory of their own. */
+export function argumentsOf(bytes: Uint8Array, frameAt: number): EncodedBody {
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const end = frameAt + HEADER_BYTES + view.getUint32(frameAt, true);
+  let start = frameAt + HEADER_BYTES + 8;
+  if (view.getUint8(frameAt + 5) & CallFlag.META) start += view.getUint16(start, true);
+  const copy = bytes.slice(start, end);
+  return { bytes: copy, start: 0, end: copy.byteLength };
+}
