@@ -1,4 +1,5 @@
 import type { Replica } from "../core/replica/replica.ts";
+import { ReplicaUnavailableError } from "../core/errors.ts";
 import { Lane as LaneNumber } from "./frames.ts";
 import { PreambleReceiver } from "./lane.ts";
 import { ReplicaSession } from "./replica-session.ts";
@@ -23,7 +24,10 @@ export class Acceptor {
 
   accept(transport: Transport): void {
     transport.start(
-      new PreambleReceiver(transport, this.#context.token, ({ peerId, lane }) => this.#session(peerId).attach(transport, lane === LaneNumber.BULK)),
+      new PreambleReceiver(transport, this.#context.token, ({ peerId, lane }) => {
+        const isBulk = lane === LaneNumber.BULK;
+        return this.#session(peerId, isBulk).attach(transport, isBulk);
+      }),
     );
   }
 
@@ -32,8 +36,13 @@ export class Acceptor {
     for (const session of this.#sessions.values()) session.close();
   }
 
-  #session(peerId: string): ReplicaSession {
+  #session(peerId: string, isBulk: boolean): ReplicaSession {
     let session = this.#sessions.get(peerId);
+    if (!isBulk && session?.hasSmallLane) {
+      // It connects anew before the end of its last connection was heard of: its calls there are as good as lost.
+      session.abandon(new ReplicaUnavailableError("The caller has connected again."));
+      session = undefined;
+    }
     if (session === undefined) {
       session = new ReplicaSession({
         context: this.#context,

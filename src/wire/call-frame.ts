@@ -74,8 +74,13 @@ export function readMeta(reader: ByteReader): CallMeta {
   if (mask & MetaField.DEADLINE) {
     meta.remainingMs = reader.f64();
     meta.timeoutMs = reader.f64();
+    // Not a number would be neither over nor ahead, and confuse every other deadline of the process.
+    if (!(meta.remainingMs >= 0 && meta.timeoutMs >= 0)) throw new ProtocolError("The deadline of a call is not a length of time.");
   }
-  if (mask & MetaField.PRIORITY) meta.priority = reader.f64();
+  if (mask & MetaField.PRIORITY) {
+    meta.priority = reader.f64();
+    if (!Number.isFinite(meta.priority)) throw new ProtocolError("The priority of a call is not a number.");
+  }
   if (reader.at > end) throw new ProtocolError("The fields of a call are longer than they say.");
   // Fields that a newer peer added stand behind those known here.
   reader.at = end;

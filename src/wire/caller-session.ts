@@ -59,9 +59,12 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     const { body } = call;
     const large = body === undefined ? looksLarge(call.args!, BULK_BYTES) : body.end - body.start > BULK_BYTES;
     const lane = large ? this.#bulkLane() : this.#small;
-    const position = this.#writer.write(lane, call, this.#calls.nextId());
-    this.#calls.add(call, position, large);
-    if (this.#deferred.length > 0) this.#sendDeferred();
+    try {
+      const position = this.#writer.write(lane, call, this.#calls.nextId());
+      this.#calls.add(call, position, large);
+    } finally {
+      if (this.#deferred.length > 0) this.#sendDeferred();
+    }
     return true;
   }
 
@@ -94,6 +97,10 @@ export class CallerSession implements ReplicaClient, LaneOwner {
 
   close(): void {
     if (this.#closing || this.#closed) return;
+    if (this.#writer.busy) {
+      this.#context.clock.nextTurn(() => this.close());
+      return;
+    }
     this.#closing = true;
     this.#small.close();
     this.#bulk?.close();
@@ -101,6 +108,8 @@ export class CallerSession implements ReplicaClient, LaneOwner {
 
   onFrame(lane: Lane, header: FrameHeader, bytes: Uint8Array, start: number, end: number): void {
     const { id, aux, flags } = header;
+    // The other lane has ended: whoever made the calls has been told that they are lost.
+    if (this.#closed) return;
     const reader = this.#reader;
     reader.reset(bytes, start, end, header.owned);
     switch (header.type) {
@@ -119,7 +128,11 @@ export class CallerSession implements ReplicaClient, LaneOwner {
       }
       case FrameType.ITEM: {
         const call = this.#calls.get(id);
-        if (call === undefined || call.state === CallState.SETTLED) return;
+        if (call === undefined) return;
+        if (call.state === CallState.SETTLED) {
+          this.#order.drop(call);
+          return;
+        }
         const item = this.#value(reader, flags);
         this.#order.item(call, aux, item, end - start);
         if (lane === this.#small && end - start > BULK_BYTES) this.#bulkLane();

@@ -80,12 +80,24 @@ export class ReplicaSession implements Peer, LaneOwner {
     throw new SerializationError(`The ${path} takes ${bytes} bytes; the limit is ${maxFrameBytes}. Return less at a time, or stream it.`, { path });
   }
 
+  get hasSmallLane(): boolean {
+    return this.#small !== undefined;
+  }
+
+  /** Ends all connections at once. */
+  abandon(error: Error): void {
+    this.#small?.transport.destroy(error);
+    this.#bulk?.transport.destroy(error);
+  }
+
   close(): void {
     this.#small?.close();
     this.#bulk?.close();
   }
 
   onFrame(lane: Lane, header: FrameHeader, bytes: Uint8Array, start: number, end: number): void {
+    // The other lane has ended: the caller counts its calls as lost, and hears no answer.
+    if (this.#closed) return;
     const reader = this.#reader;
     reader.reset(bytes, start, end, header.owned);
     switch (header.type) {

@@ -32,6 +32,14 @@ export class StreamOrder {
     }
   }
 
+  /** An item came for a call that was cancelled: if the end has been waiting for it, it waits no longer. */
+  drop(call: Call): void {
+    const parked = this.#parked.get(call);
+    if (parked?.end === undefined) return;
+    this.#parked.delete(call);
+    parked.end.finish();
+  }
+
   clear(): void {
     this.#parked.clear();
   }

@@ -21,6 +21,8 @@ interface Bucket {
 
 /** Deadlines are kept to this precision: one timer serves all that fall into the same span. */
 const TICK_MS = 4;
+/** Timers cannot be set for longer, and fire at once if they are; for a later deadline another is set then. */
+const MAX_TIMER_MS = 2_147_483_647;
 
 /**
  * All deadlines of a process behind one timer.
@@ -76,7 +78,8 @@ export class Deadlines {
   #arm(tick: number): void {
     this.#timer?.cancel();
     this.#timerTick = tick;
-    this.#timer = this.#clock.setTimer(Math.max(0, tick * TICK_MS - this.#clock.now()), () => this.#fire());
+    const delayMs = Math.max(0, tick * TICK_MS - this.#clock.now());
+    this.#timer = this.#clock.setTimer(Math.min(delayMs, MAX_TIMER_MS), () => this.#fire());
   }
 
   #fire(): void {

@@ -161,11 +161,13 @@ export class Replica {
       const method = findMethod(this.#target!, call.method);
       if (method === undefined) throw unknownMethod(this.#target!, call, this.identity.deployment);
       outcome = contexts.run(request, () => Reflect.apply(method, this.#target, args));
+      // A promise stays as it is; what only looks like one may throw, or settle twice.
+      if (isThenable(outcome)) outcome = Promise.resolve(outcome);
     } catch (error) {
       this.#fail(request, error);
       return;
     }
-    if (isThenable(outcome)) {
+    if (outcome instanceof Promise) {
       outcome.then(
         (value) => this.#complete(request, value),
         (error: unknown) => this.#fail(request, error),
@@ -177,15 +179,21 @@ export class Replica {
 
   #complete(request: ActiveRequest, value: unknown): void {
     const { call } = request;
-    const iterator = iteratorOf(value);
+    let iterator: AsyncIterator<unknown> | Iterator<unknown> | undefined;
+    try {
+      iterator = iteratorOf(value);
+      // Its code has not begun to run, or is stopped here: nobody will read it.
+      if (iterator !== undefined && !call.stream) void Promise.resolve(iterator.return?.()).catch(() => {});
+    } catch (error) {
+      this.#fail(request, error);
+      return;
+    }
     if (call.stream) {
       if (iterator === undefined) this.#fail(request, notAStream(call, this.identity.deployment));
       else this.#stream(request, iterator);
       return;
     }
     if (iterator !== undefined) {
-      // Its code has not begun to run, or is stopped here: nobody will read it.
-      void Promise.resolve(iterator.return?.()).catch(() => {});
       this.#fail(request, isAStream(call, this.identity.deployment));
       return;
     }
