@@ -91,6 +91,7 @@ export class MsgpackFormat implements Format {
       const copy = new PlainCopy(this.#rules).value(value);
       writer.limit = start + this.#structured.limits.maxMessageBytes;
       writer.append(loadLibrary().pack(copy));
+      writer.checkLimit();
     } catch (thrown) {
       writer.at = start;
       throw Unsendable.from(thrown).toError(root);
@@ -107,7 +108,7 @@ let library: Library | undefined;
 function loadLibrary(): Library {
   if (library !== undefined) return library;
   const { addExtension, Packr } = createRequire(import.meta.url)("msgpackr") as typeof import("msgpackr");
-  const packr = new Packr({ useRecords: false, mapsAsObjects: true, moreTypes: true, int64AsType: "bigint" });
+  const packr = new Packr({ useRecords: false, mapsAsObjects: true, moreTypes: true, int64AsType: "bigint", useToJSON: false });
   addExtension({ Class: Box, type: BOX_TYPE, write: (box: Box) => box.content, read: openBox });
   library = { pack: (value) => packr.pack(value), unpack: (bytes) => packr.unpack(bytes) as unknown };
   return library;

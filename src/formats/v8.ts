@@ -75,6 +75,7 @@ export class V8Format implements Format {
       serializer.writeValue(copy);
       writer.limit = start + this.#structured.limits.maxMessageBytes;
       writer.append(serializer.releaseBuffer());
+      writer.checkLimit();
     } catch (thrown) {
       writer.at = start;
       throw Unsendable.from(thrown).toError(root);

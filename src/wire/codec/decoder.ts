@@ -10,6 +10,7 @@ import { Header, SHORT_STRING, SHORT_STRING_END, SMALL_ARRAY, SMALL_ARRAY_END, S
 
 /** Assigning beyond an array's end by more than this makes it a sparse one, which takes no memory for what is missing. */
 const SPARSE_GAP = 1_024;
+const MAX_INDEX = 0xffff_fffe;
 
 /** Reads one message at a time; as with the encoder, it must not be used for another meanwhile. */
 export class ValueDecoder {
@@ -28,8 +29,10 @@ export class ValueDecoder {
   }
 
   /** @throws {ProtocolError} whatever is wrong with the bytes. */
-  message(reader: ByteReader): unknown {
+  message(reader: ByteReader, isArgs: boolean): unknown {
     this.reader = reader;
+    // The array of the arguments is no container of the user's.
+    this.#depth = isArgs ? -1 : 0;
     this.#start = reader.at;
     this.busy = true;
     try {
@@ -41,7 +44,6 @@ export class ValueDecoder {
       if (thrown instanceof ProtocolError) throw thrown;
       throw new ProtocolError(`A message cannot be read: ${String(thrown)}`, { cause: thrown });
     } finally {
-      this.#depth = 0;
       this.#places = undefined;
       this.busy = false;
     }
@@ -163,10 +165,15 @@ export class ValueDecoder {
     if (length > this.limits.maxArrayLength) throw new ProtocolError(`A message holds an array of ${length} elements; the limit is ${this.limits.maxArrayLength}.`);
     // No room is made in advance: nested arrays that all promise many elements would take far more memory than bytes.
     let i = 0;
+    let holes = 0;
     while (i < length) {
       if (reader.at < reader.end && reader.bytes[reader.at] === Tag.HOLES) {
         reader.at++;
-        i += this.#holes(array, reader.u32(), length);
+        const count = reader.u32();
+        if (count === 0 || count > length - i) throw new ProtocolError("A message holds more holes than its array has room for.");
+        this.#holes(array, count, holes);
+        holes += count;
+        i += count;
       } else {
         array.push(this.value());
         i++;
@@ -176,16 +183,17 @@ export class ValueDecoder {
     return array;
   }
 
-  #holes(array: unknown[], count: number, length: number): number {
+  /** Lengthens an array by `count` slots; `holes` is how many it has without them. */
+  #holes(array: unknown[], count: number, holes: number): void {
     const end = array.length + count;
-    if (count === 0 || end > length) throw new ProtocolError("A message holds more holes than its array has room for.");
-    if (count > SPARSE_GAP) {
-      array[end - 1] = undefined;
-      delete array[end - 1];
-    } else {
+    const far = end + SPARSE_GAP;
+    if (holes + count <= SPARSE_GAP || far >= MAX_INDEX) {
       array.length = end;
+      return;
     }
-    return count;
+    array[far] = undefined;
+    delete array[far];
+    array.length = end;
   }
 
   #rich(tag: number, at: number): unknown {

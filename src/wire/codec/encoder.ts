@@ -60,7 +60,7 @@ export class ValueEncoder {
       if (isArgs) this.#elements(value as readonly unknown[]);
       else this.value(value);
       if (this.#referenced) writer.bytes[this.start] = Header.REFERENCES;
-      if (writer.at > writer.limit) writer.grow(0);
+      writer.checkLimit();
     } catch (thrown) {
       writer.at = this.start;
       throw Unsendable.from(thrown);

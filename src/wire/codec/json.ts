@@ -94,7 +94,7 @@ export class JsonFormat implements Format {
     try {
       writer.limit = start + maxMessageBytes;
       writer.utf8(JSON.stringify(value));
-      if (writer.at > writer.limit) writer.grow(0);
+      writer.checkLimit();
     } catch (thrown) {
       writer.at = start;
       throw Unsendable.from(thrown).toError(root);

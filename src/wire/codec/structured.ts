@@ -40,15 +40,19 @@ export class StructuredFormat implements Format {
   }
 
   decodeArgs(reader: ByteReader): unknown[] {
-    const args = this.decode(reader);
+    const args = this.#decode(reader, true);
     if (!Array.isArray(args)) throw new ProtocolError("The arguments of a call are no array.");
     return args;
   }
 
   decode(reader: ByteReader): unknown {
+    return this.#decode(reader, false);
+  }
+
+  #decode(reader: ByteReader, isArgs: boolean): unknown {
     // A handle that is revived may decode something itself.
     const decoder = this.#decoder.busy ? new ValueDecoder(this.limits, this.extension) : this.#decoder;
-    const value = decoder.message(reader);
+    const value = decoder.message(reader, isArgs);
     checkEnd(reader);
     return value;
   }

@@ -76,9 +76,15 @@ export class ByteWriter {
     if (length > LOOP_CHARS || !this.#ascii(text, length)) this.at += nativeText.utf8Write(this.bytes, text, this.at);
   }
 
+  /** @throws {Unsendable} if more was written than may be. */
+  checkLimit(): void {
+    if (this.at > this.limit) throw tooLarge();
+  }
+
+  /** Goes on in a larger array. @throws {Unsendable} if it would be larger than may be. */
   grow(count: number): void {
     const needed = this.at + count;
-    if (needed > this.limit) throw new Unsendable("is too large to be sent in one message; send less at a time, or stream it");
+    if (needed > this.limit) throw tooLarge();
     const larger = new Uint8Array(Math.max(needed, Math.min(this.bytes.length * 2, this.limit)));
     larger.set(this.bytes.subarray(0, this.at));
     this.bytes = larger;
@@ -95,4 +101,8 @@ export class ByteWriter {
     this.at = at + length;
     return true;
   }
+}
+
+function tooLarge(): Unsendable {
+  return new Unsendable("is too large to be sent in one message; send less at a time, or stream it");
 }
