@@ -21,6 +21,20 @@ export async function start<T>(mode: Mode, app: Application<T>, options: RunOpti
   return { handle, [Symbol.asyncDispose]: end };
 }
 
+/** Runs one more application beside those that run; at the end it alone is deleted. */
+export async function startBeside<T>(mode: Mode, app: Application<T>, name: string): Promise<Running<T>> {
+  const children = childPids(process.pid).length;
+  const handle = await serve.run(app, { name, local: mode === "local" });
+  return {
+    handle,
+    async [Symbol.asyncDispose]() {
+      await serve.delete(name);
+      expect(Object.keys((await serve.status()).applications)).not.toContain(name);
+      expect(childPids(process.pid)).toHaveLength(children);
+    },
+  };
+}
+
 /** Notes what there is now; the function it gives shuts everything down and checks that no more than that is left. */
 export function watchLeftovers(): () => Promise<void> {
   const before = openResources();
@@ -69,7 +83,7 @@ export function childPids(pid: number): number[] {
   return allProcesses().flatMap(({ pid: child, parent, state }) => (parent === pid && state !== "Z" ? [child] : []));
 }
 
-/** Replica processes whose command line has `text` in it, whoever their parent is by now. */
+/** Whether a process has not ended. */
 export function isRunning(pid: number): boolean {
   return allProcesses().some((each) => each.pid === pid && each.state !== "Z");
 }
