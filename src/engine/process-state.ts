@@ -24,6 +24,9 @@ export interface ProcessState {
   readonly residence: ContextStore<ReplicaIdentity>;
 }
 
+/** Before version 24 a context that is entered would stay with the socket whose event it was, not only with the turn. */
+const staysInTurn = Number.parseInt(process.versions.node, 10) >= 24;
+
 const KEY = Symbol.for("heliostat.process.1");
 
 function makeState(): ProcessState {
@@ -32,7 +35,17 @@ function makeState(): ProcessState {
 
 function contextStore<T>(): ContextStore<T> {
   const storage = new AsyncLocalStorage<T | undefined>();
-  return { get: () => storage.getStore(), run: (context, fn) => storage.run(context, fn) };
+  return {
+    get: () => storage.getStore(),
+    run: (context, fn) => storage.run(context, fn),
+    call: staysInTurn
+      ? (context, method, self, args) => {
+          storage.enterWith(context);
+          return Reflect.apply(method, self, args);
+        }
+      : (context, method, self, args) => storage.run(context, Reflect.apply as never, method, self, args),
+  };
 }
+
 
 export const processState: ProcessState = ((globalThis as Record<symbol, unknown>)[KEY] ??= makeState()) as ProcessState;

@@ -2,18 +2,23 @@ import type { EncodedBody } from "../core/contracts/replica-client.ts";
 import { SerializationError } from "../core/errors.ts";
 import type { Call } from "../core/handle/call.ts";
 import { metaMask, writeMeta } from "./call-frame.ts";
-import { CallFlag, FrameType, HEADER_BYTES } from "./frames.ts";
+import { BULK_BYTES, CallFlag, FrameType, HEADER_BYTES } from "./frames.ts";
 import type { Lane } from "./lane.ts";
 import type { WireContext } from "./wire-context.ts";
 
 /** Writes the CALL frames of one connection, and names methods to its lanes before their first use there. */
 export class CallWriter {
   readonly #context: WireContext;
+  readonly #bulkLane: () => Lane;
   readonly #methods = new Map<string, number>();
+  /** Where the last frame was written. */
+  lane: Lane | undefined = undefined;
   #busy = false;
 
-  constructor(context: WireContext) {
+  /** @param bulkLane gives the lane for a frame that turns out to be large. */
+  constructor(context: WireContext, bulkLane: () => Lane) {
     this.#context = context;
+    this.#bulkLane = bulkLane;
   }
 
   /** A frame is being written: a getter among its arguments has made a call, which must wait until it is done. */
@@ -22,7 +27,7 @@ export class CallWriter {
   }
 
   /**
-   * Writes a call's frame and returns where in the lane's stream it begins.
+   * Writes a call's frame and returns where in its lane's stream it begins.
    *
    * @throws {SerializationError} if an argument cannot travel; nothing was written.
    */
@@ -57,8 +62,21 @@ export class CallWriter {
     } finally {
       this.#busy = false;
     }
-    const position = writer.handedBytes + start;
-    writer.end(start);
+    if (out.at - start - HEADER_BYTES > BULK_BYTES) {
+      const bulk = this.#bulkLane();
+      if (bulk !== lane) {
+        this.#announce(bulk, template.method);
+        const moved = writer.moveTo(bulk.writer, start);
+        return this.#end(bulk, moved);
+      }
+    }
+    return this.#end(lane, start);
+  }
+
+  #end(lane: Lane, start: number): number {
+    this.lane = lane;
+    const position = lane.writer.handedBytes + start;
+    lane.writer.end(start);
     return position;
   }
 

@@ -10,7 +10,7 @@ import { ByteWriter } from "./codec/writer.ts";
 import type { FrameHeader } from "./frame-reader.ts";
 import { BULK_BYTES, CancelFlag, ErrorFlag, FrameType, Lane as LaneNumber, RefuseFlag } from "./frames.ts";
 import { Lane, type LaneOwner, writePreamble } from "./lane.ts";
-import { looksLarge } from "./looks-large.ts";
+import { anyLooksLarge } from "./looks-large.ts";
 import { StreamOrder } from "./stream-order.ts";
 import type { Transport } from "./transport.ts";
 import type { WireContext } from "./wire-context.ts";
@@ -41,7 +41,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     this.#options = options;
     this.#context = options.context;
     this.#listener = options.listener;
-    this.#writer = new CallWriter(options.context);
+    this.#writer = new CallWriter(options.context, () => this.#bulkLane());
     this.#small = this.#openLane(LaneNumber.SMALL);
   }
 
@@ -57,11 +57,10 @@ export class CallerSession implements ReplicaClient, LaneOwner {
       return true;
     }
     const { body } = call;
-    const large = body === undefined ? looksLarge(call.args!, BULK_BYTES) : body.end - body.start > BULK_BYTES;
-    const lane = large ? this.#bulkLane() : this.#small;
+    const large = body === undefined ? anyLooksLarge(call.args!, BULK_BYTES) : body.end - body.start > BULK_BYTES;
     try {
-      const position = this.#writer.write(lane, call, this.#calls.nextId());
-      this.#calls.add(call, position, large);
+      const position = this.#writer.write(large ? this.#bulkLane() : this.#small, call, this.#calls.nextId());
+      this.#calls.add(call, position, this.#writer.lane === this.#bulk);
     } finally {
       if (this.#deferred.length > 0) this.#sendDeferred();
     }

@@ -5,7 +5,6 @@ import { encodeThrown } from "./codec/thrown.ts";
 import type { Format } from "./codec/format.ts";
 import type { ByteReader } from "./codec/reader.ts";
 import { BULK_BYTES, ErrorFlag, FrameType, RefuseFlag, saturate16 } from "./frames.ts";
-import type { Lane } from "./lane.ts";
 import { looksLarge } from "./looks-large.ts";
 import type { ReplicaSession } from "./replica-session.ts";
 
@@ -32,7 +31,7 @@ export class IncomingRequest implements IncomingCall {
   readonly stream: boolean;
   readonly broadcast: boolean;
   readonly deadlineMs: number;
-  onCancel: ((reason: unknown) => void) | undefined = undefined;
+  worker: { cancelled(reason: unknown): void } | undefined = undefined;
   onCredit: (() => void) | undefined = undefined;
   readonly #session: ReplicaSession;
   readonly #kept: boolean;
@@ -147,14 +146,14 @@ export class IncomingRequest implements IncomingCall {
   /** The caller has cancelled, or is gone (`reason` undefined and nothing is sent any more). */
   cancelled(reason: unknown, gone: boolean): void {
     if (gone) this.#open = false;
-    this.onCancel?.(reason);
+    this.worker?.cancelled(reason);
   }
 
   /** Writes a value where it travels best; returns its size. */
   #value(type: number, aux: number, value: unknown, root: "result" | "item"): number {
     const format = this.#reply;
     const session = this.#session;
-    const lane: Lane = session.lane(looksLarge([value], BULK_BYTES));
+    const lane = session.lane(looksLarge(value, BULK_BYTES));
     const { writer } = lane;
     const { out } = writer;
     const start = writer.begin(type, format.number << 4, aux, this.id);
@@ -170,7 +169,9 @@ export class IncomingRequest implements IncomingCall {
       }
     }
     const bytes = out.at - bodyAt;
-    writer.end(start);
+    const bulk = bytes > BULK_BYTES ? session.lane(true) : lane;
+    if (bulk === lane) writer.end(start);
+    else bulk.writer.end(writer.moveTo(bulk.writer, start));
     return bytes;
   }
 

@@ -58,6 +58,15 @@ export class SlabWriter {
     else this.schedule();
   }
 
+  /** Takes a frame whose body is written, but not ended, over to another connection; returns where it begins there. */
+  moveTo(other: SlabWriter, start: number): number {
+    const { out } = this;
+    const at = other.out.at;
+    other.out.append(out.bytes, start, out.at);
+    out.at = start;
+    return at;
+  }
+
   /** A frame without a body. */
   bare(type: number, flags: number, aux: number, id: number): void {
     this.end(this.begin(type, flags, aux, id));

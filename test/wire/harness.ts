@@ -130,6 +130,10 @@ export class Wire {
           this.scopes.push(context);
           return fn();
         },
+        call: (context, method, self, args) => {
+          this.scopes.push(context);
+          return Reflect.apply(method, self, args) as unknown;
+        },
       },
       deadlines: this.deadlines,
       maxOngoingRequests: options.maxOngoingRequests ?? 100,

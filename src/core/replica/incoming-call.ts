@@ -30,8 +30,8 @@ export interface IncomingCall {
   /** On this process's clock; Infinity if there is none. */
   readonly deadlineMs: number;
   readonly timeoutMs: number;
-  /** Set by the replica: the caller has cancelled, or is gone. */
-  onCancel: ((reason: unknown) => void) | undefined;
+  /** Set by the replica: who is told that the caller has cancelled, or is gone. */
+  worker: { cancelled(reason: unknown): void } | undefined;
   /** Set by the replica while `item` has returned false: more may be sent. */
   onCredit: (() => void) | undefined;
   /** Decodes the arguments; to be called before the call that delivers this returns, and once. @throws {SerializationError} */

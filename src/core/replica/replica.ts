@@ -1,6 +1,6 @@
 import type { Clock } from "../contracts/clock.ts";
 import type { ContextStore } from "../contracts/context-store.ts";
-import { HeliostatError, RequestCancelledError, RequestTimeoutError, StreamMismatchError, UnknownMethodError } from "../errors.ts";
+import { RequestTimeoutError, StreamMismatchError, UnknownMethodError } from "../errors.ts";
 import type { RequestScope } from "../handle/context.ts";
 import type { Deadlines } from "../handle/deadlines.ts";
 import { callableMethods, findMethod } from "./methods.ts";
@@ -39,7 +39,7 @@ const OFFER_MS = 5;
 export class Replica {
   readonly identity: ReplicaIdentity;
   readonly #options: ReplicaOptions;
-  readonly #active = new Set<ActiveRequest>();
+  readonly #active: ActiveRequest[] = [];
   readonly #peers = new Set<Peer>();
   /** Callers that were refused, in the order in which they were. */
   readonly #waiting: Peer[] = [];
@@ -154,13 +154,13 @@ export class Replica {
     this.#served++;
     if (this.#served === this.#options.maxRequests) this.#options.onWorn?.(`it has taken maxRequests (${this.#served}) requests`);
     call.peer.ongoing++;
-    this.#active.add(request);
-    call.onCancel = (reason) => request.stop(cancelledBy(call, reason));
+    request.index = this.#active.push(request) - 1;
+    call.worker = request;
     let outcome: unknown;
     try {
       const method = findMethod(this.#target!, call.method);
       if (method === undefined) throw unknownMethod(this.#target!, call, this.identity.deployment);
-      outcome = contexts.run(request, () => Reflect.apply(method, this.#target, args));
+      outcome = contexts.call(request, method, this.#target, args);
       // A promise stays as it is; what only looks like one may throw, or settle twice.
       if (isThenable(outcome)) outcome = Promise.resolve(outcome);
     } catch (error) {
@@ -228,12 +228,16 @@ export class Replica {
   }
 
   #finish(request: ActiveRequest): void {
-    request.call.onCancel = undefined;
+    request.call.worker = undefined;
     if (request.deadline !== undefined) {
       this.#options.deadlines.remove(request.deadline);
       request.deadline = undefined;
     }
-    this.#active.delete(request);
+    const last = this.#active.pop()!;
+    if (last !== request) {
+      this.#active[request.index] = last;
+      last.index = request.index;
+    }
     this.#ongoing--;
     request.call.peer.ongoing--;
     if (this.#waiting.length > 0) this.#offer();
@@ -269,14 +273,6 @@ export function methodsOf(target: object | Function): string[] {
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
-}
-
-function cancelledBy(call: IncomingCall, reason: unknown): Error {
-  if (HeliostatError.isInstance(reason)) return reason;
-  return new RequestCancelledError(`Request ${call.requestId} was cancelled.`, {
-    requestId: call.requestId,
-    ...(reason === undefined ? {} : { cause: reason }),
-  });
 }
 
 function timedOutBefore(call: IncomingCall): RequestTimeoutError {

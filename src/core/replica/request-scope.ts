@@ -1,4 +1,4 @@
-import { RequestCancelledError, RequestTimeoutError } from "../errors.ts";
+import { HeliostatError, RequestCancelledError, RequestTimeoutError } from "../errors.ts";
 import type { Cancellable, RequestScope } from "../handle/context.ts";
 import type { DeadlineEntry, Expiring } from "../handle/deadlines.ts";
 import type { IncomingCall } from "./incoming-call.ts";
@@ -9,6 +9,8 @@ export class ActiveRequest implements RequestScope, Expiring {
   readonly call: IncomingCall;
   readonly identity: ReplicaIdentity;
   endedBy: Error | undefined = undefined;
+  /** Its place in the replica's list of running requests. */
+  index = -1;
   /** Called once if the request ends early: a stream that waits for credit has no other way to hear of it. */
   onStop: (() => void) | undefined = undefined;
   deadline: DeadlineEntry | undefined = undefined;
@@ -66,6 +68,16 @@ export class ActiveRequest implements RequestScope, Expiring {
       last.scopeIndex = child.scopeIndex;
     }
     child.scopeIndex = -1;
+  }
+
+  /** The caller has cancelled, or is gone. */
+  cancelled(reason: unknown): void {
+    if (HeliostatError.isInstance(reason)) {
+      this.stop(reason);
+      return;
+    }
+    const { requestId } = this;
+    this.stop(new RequestCancelledError(`Request ${requestId} was cancelled.`, { requestId, ...(reason === undefined ? {} : { cause: reason }) }));
   }
 
   /** Ends the request early: its signal aborts, and so do the calls made for it. Idempotent. */
