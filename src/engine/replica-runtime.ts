@@ -142,7 +142,7 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
       return asked.promise;
     },
   };
-  link.introduce({ peerId: options.controlId, token: bootstrap.token, lane: 2 });
+  link.introduce({ peerId: options.controlId, token: bootstrap.token, connection: 0, lane: 2 });
   link.lane.transport.start(link.lane);
 }
 

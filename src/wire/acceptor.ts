@@ -1,12 +1,11 @@
 import type { Replica } from "../core/replica/replica.ts";
-import { ReplicaUnavailableError } from "../core/errors.ts";
 import { Lane as LaneNumber } from "./frames.ts";
-import { PreambleReceiver } from "./lane.ts";
+import { type Introduced, PreambleReceiver } from "./lane.ts";
 import { ReplicaSession } from "./replica-session.ts";
 import type { Transport } from "./transport.ts";
 import type { WireContext } from "./wire-context.ts";
 
-/** Takes a replica's incoming connections: those of one calling process make one session. */
+/** Takes a replica's incoming connections: both lanes of a caller make one session. */
 export class Acceptor {
   readonly #context: WireContext;
   readonly #replica: Replica;
@@ -24,10 +23,7 @@ export class Acceptor {
 
   accept(transport: Transport): void {
     transport.start(
-      new PreambleReceiver(transport, this.#context.token, ({ peerId, lane }) => {
-        const isBulk = lane === LaneNumber.BULK;
-        return this.#session(peerId, isBulk).attach(transport, isBulk);
-      }),
+      new PreambleReceiver(transport, this.#context.token, (peer) => this.#session(peer).attach(transport, peer.lane === LaneNumber.BULK)),
     );
   }
 
@@ -36,23 +32,12 @@ export class Acceptor {
     for (const session of this.#sessions.values()) session.close();
   }
 
-  #session(peerId: string, isBulk: boolean): ReplicaSession {
-    let session = this.#sessions.get(peerId);
-    if (!isBulk && session?.hasSmallLane) {
-      // It connects anew before the end of its last connection was heard of: its calls there are as good as lost.
-      session.abandon(new ReplicaUnavailableError("The caller has connected again."));
-      session = undefined;
-    }
+  #session({ peerId, connection }: Introduced): ReplicaSession {
+    const key = `${peerId}.${connection}`;
+    let session = this.#sessions.get(key);
     if (session === undefined) {
-      session = new ReplicaSession({
-        context: this.#context,
-        replica: this.#replica,
-        peerId,
-        onClosed: (closed) => {
-          if (this.#sessions.get(peerId) === closed) this.#sessions.delete(peerId);
-        },
-      });
-      this.#sessions.set(peerId, session);
+      session = new ReplicaSession({ context: this.#context, replica: this.#replica, peerId, onClosed: () => this.#sessions.delete(key) });
+      this.#sessions.set(key, session);
     }
     return session;
   }

@@ -24,6 +24,7 @@ export interface CallerSessionOptions {
 
 /** The caller's side of a connection to one replica: calls out, outcomes in. */
 export class CallerSession implements ReplicaClient, LaneOwner {
+  static #connections = 0;
   readonly #context: WireContext;
   readonly #options: CallerSessionOptions;
   readonly #listener: ReplicaClientListener;
@@ -32,6 +33,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
   readonly #writer: CallWriter;
   #deferred: Call[] = [];
   readonly #reader = new ByteReader(new Uint8Array(0), 0, 0);
+  readonly #connection: number = CallerSession.#connections++ & 0xff;
   readonly #small: Lane;
   #bulk: Lane | undefined = undefined;
   #closed = false;
@@ -214,7 +216,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     const { peerId, token, limits } = this.#context;
     const transport = this.#options.open();
     const lane = new Lane(transport, limits, this);
-    writePreamble(lane, { peerId, token, lane: number });
+    writePreamble(lane, { peerId, token, connection: this.#connection, lane: number });
     transport.start(lane);
     return lane;
   }

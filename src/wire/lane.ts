@@ -76,11 +76,21 @@ export class Lane implements TransportReceiver {
 
 /** Who connects, and by what right. */
 export interface Preamble {
-  /** The calling process: its lanes are recognised by it. */
+  /** The calling process. */
   readonly peerId: Uint8Array;
+  /** Lanes with the same number belong together: the first connection of a process may be there still when it makes another. */
+  readonly connection: number;
   readonly lane: number;
   /** The secret of the instance, 32 bytes. */
   readonly token: Uint8Array;
+}
+
+/** Who has connected, once proved. */
+export interface Introduced {
+  /** The id of the process, in hex. */
+  readonly peerId: string;
+  readonly connection: number;
+  readonly lane: number;
 }
 
 /** Writes the first bytes of a connection. */
@@ -90,7 +100,7 @@ export function writePreamble(lane: Lane, preamble: Preamble): void {
   out.view.setUint32(out.at, MAGIC, true);
   out.view.setUint16(out.at + 4, PROTOCOL_VERSION, true);
   out.view.setUint8(out.at + 6, preamble.lane);
-  out.view.setUint8(out.at + 7, 0);
+  out.view.setUint8(out.at + 7, preamble.connection);
   out.bytes.set(preamble.peerId, out.at + 8);
   out.bytes.set(preamble.token, out.at + 24);
   out.at += PREAMBLE_BYTES;
@@ -104,12 +114,12 @@ export function writePreamble(lane: Lane, preamble: Preamble): void {
 export class PreambleReceiver implements TransportReceiver {
   readonly #transport: Transport;
   readonly #token: Uint8Array;
-  readonly #onPeer: (preamble: { readonly peerId: string; readonly lane: number }) => Lane;
+  readonly #onPeer: (peer: Introduced) => Lane;
   readonly #bytes = new Uint8Array(PREAMBLE_BYTES);
   #filled = 0;
   #lane: Lane | undefined = undefined;
 
-  constructor(transport: Transport, token: Uint8Array, onPeer: (preamble: { readonly peerId: string; readonly lane: number }) => Lane) {
+  constructor(transport: Transport, token: Uint8Array, onPeer: (peer: Introduced) => Lane) {
     this.#transport = transport;
     this.#token = token;
     this.#onPeer = onPeer;
@@ -138,7 +148,7 @@ export class PreambleReceiver implements TransportReceiver {
       this.#transport.destroy(new ProtocolError(problem));
       return;
     }
-    this.#lane = this.#onPeer({ peerId: hex(this.#bytes.subarray(8, 24)), lane: this.#bytes[6]! });
+    this.#lane = this.#onPeer({ peerId: hex(this.#bytes.subarray(8, 24)), connection: this.#bytes[7]!, lane: this.#bytes[6]! });
     if (start + length < end) this.#lane.onBytes(bytes, start + length, end);
   }
 
@@ -156,7 +166,7 @@ export class PreambleReceiver implements TransportReceiver {
     if (view.getUint16(4, true) !== PROTOCOL_VERSION) {
       return `The peer speaks version ${view.getUint16(4, true)} of the protocol, not ${PROTOCOL_VERSION}. Run the same version of heliostat on both sides.`;
     }
-    if (this.#bytes[6]! > LaneNumber.CONTROL || this.#bytes[7] !== 0) return "The peer asks for a lane that there is not.";
+    if (this.#bytes[6]! > LaneNumber.CONTROL) return "The peer asks for a lane that there is not.";
     // All bytes are compared whatever the first ones are: time must not tell how much of a guess was right.
     let difference = 0;
     for (let i = 0; i < 32; i++) difference |= this.#bytes[24 + i]! ^ this.#token[i]!;

@@ -16,7 +16,7 @@ export interface ReplicaSessionOptions {
   readonly replica: Replica;
   /** The calling process, in hex. */
   readonly peerId: string;
-  onClosed(session: ReplicaSession): void;
+  onClosed(): void;
 }
 
 /** The replica's side of its connection to one calling process: calls in, outcomes out. */
@@ -80,16 +80,6 @@ export class ReplicaSession implements Peer, LaneOwner {
     throw new SerializationError(`The ${path} takes ${bytes} bytes; the limit is ${maxFrameBytes}. Return less at a time, or stream it.`, { path });
   }
 
-  get hasSmallLane(): boolean {
-    return this.#small !== undefined;
-  }
-
-  /** Ends all connections at once. */
-  abandon(error: Error): void {
-    this.#small?.transport.destroy(error);
-    this.#bulk?.transport.destroy(error);
-  }
-
   close(): void {
     this.#small?.close();
     this.#bulk?.close();
@@ -132,7 +122,7 @@ export class ReplicaSession implements Peer, LaneOwner {
     this.#calls.length = 0;
     for (const call of calls) call.cancelled(undefined, true);
     this.#replica.leave(this);
-    this.#options.onClosed(this);
+    this.#options.onClosed();
   }
 
   #call(lane: Lane, header: FrameHeader, reader: ByteReader): void {

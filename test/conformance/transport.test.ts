@@ -180,7 +180,7 @@ describe("preamble", () => {
 
   function preamble(change: (bytes: Uint8Array) => void = () => {}): Uint8Array {
     const bytes = new Uint8Array(PREAMBLE_BYTES);
-    bytes.set([0x48, 0x45, 0x4c, 0x49, 1, 0, 1, 0]);
+    bytes.set([0x48, 0x45, 0x4c, 0x49, 1, 0, 1, 200]);
     bytes.fill(0xab, 8, 24);
     bytes.set(token, 24);
     change(bytes);
@@ -235,7 +235,7 @@ describe("preamble", () => {
 
   test("the right one hands the connection over, with what follows in the same bytes", async () => {
     const { peers, frames } = await offer(Buffer.concat([preamble(), frame, frame]));
-    expect(peers).toEqual([{ peerId: "ab".repeat(16), lane: 1 }]);
+    expect(peers).toEqual([{ peerId: "ab".repeat(16), connection: 200, lane: 1 }]);
     expect(frames).toBe(2);
   });
 
@@ -249,7 +249,6 @@ describe("preamble", () => {
     ["another magic", preamble((bytes) => (bytes[0] = 0x47))],
     ["a newer version", preamble((bytes) => (bytes[4] = 2))],
     ["a lane that there is not", preamble((bytes) => (bytes[6] = 3))],
-    ["something in the byte that is 0", preamble((bytes) => (bytes[7] = 1))],
     ["the first byte of the secret", preamble((bytes) => (bytes[24] = 8))],
     ["the last byte of the secret", preamble((bytes) => (bytes[55] = 8))],
     ["no secret", preamble((bytes) => bytes.fill(0, 24))],

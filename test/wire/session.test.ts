@@ -775,16 +775,24 @@ describe("connections that end", () => {
 
   test("a process that connects anew, before its old connection is known to be dead, starts afresh", async () => {
     const { wire, model } = open();
+    const large = "x".repeat(100_000);
     const before = wire.caller();
-    before.send("wait");
+    const old = before.send("wait");
     await wire.settle();
     const after = wire.caller();
-    const call = after.send("echo", ["again"]);
+    const calls = [after.send("echo", ["again"]), after.send("echo", [large])];
+    // The bulk lane of the old connection comes last of all.
+    before.send("echo", [large]);
     await wire.settle();
-    expect(call.outcomes).toEqual([{ value: ["again"] }]);
+    expect(calls.map((call) => call.outcomes)).toEqual([[{ value: ["again"] }], [{ value: [large] }]]);
+    expect(wire.acceptor.size).toBe(2);
+    before.links[0]!.break(undefined);
+    await wire.settle();
+    expect(before.toldOf("lost")).toMatchObject([{ lost: [{ call: old }] }]);
+    expect(after.toldOf("lost")).toEqual([]);
     expect(wire.scopes[0]!.signal.aborted).toBe(true);
-    expect(before.toldOf("lost")).toHaveLength(1);
     expect(wire.acceptor.size).toBe(1);
+    expect((await after.ask("echo", [1])).outcomes).toEqual([{ value: [1] }]);
     model.open[0]!.resolve(1);
     await wire.settle();
     expectIdle(wire);
