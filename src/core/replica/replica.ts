@@ -57,7 +57,7 @@ export class Replica {
     this.#limit = options.maxOngoingRequests;
   }
 
-  /** Calls that run now, of all callers. */
+  /** Calls that run now, of all callers; broadcasts take no place and do not count. */
   get ongoing(): number {
     return this.#ongoing;
   }
@@ -150,10 +150,12 @@ export class Replica {
       }
       request.deadline = deadlines.add(request);
     }
-    this.#ongoing++;
+    if (!call.broadcast) {
+      this.#ongoing++;
+      call.peer.ongoing++;
+    }
     this.#served++;
     if (this.#served === this.#options.maxRequests) this.#options.onWorn?.(`it has taken maxRequests (${this.#served}) requests`);
-    call.peer.ongoing++;
     request.index = this.#active.push(request) - 1;
     call.worker = request;
     let outcome: unknown;
@@ -238,14 +240,16 @@ export class Replica {
       this.#active[request.index] = last;
       last.index = request.index;
     }
-    this.#ongoing--;
-    request.call.peer.ongoing--;
+    if (!request.call.broadcast) {
+      this.#ongoing--;
+      request.call.peer.ongoing--;
+    }
     if (this.#waiting.length > 0) this.#offer();
     if (this.#onDrained !== undefined) this.#checkDrained();
   }
 
   #checkDrained(): void {
-    if (this.#ongoing === 0 && this.#peers.size === 0) this.#onDrained?.();
+    if (this.#active.length === 0 && this.#peers.size === 0) this.#onDrained?.();
   }
 
   /** Tells as many waiting callers as there are free places; while more wait, whoever does not come is passed over soon. */

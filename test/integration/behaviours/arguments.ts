@@ -35,7 +35,7 @@ export function describeArguments(mode: Mode): void {
     it("leave the arguments beside them as they were at the call", async () => {
       const value = { n: 1 };
       const combined = handle.count.remote(handle.later.remote(1), value);
-      const kept = handle.options({ methodName: "useHandle" }).remote(handle, handle.identity.remote(4));
+      const kept = handle.useHandle.remote(handle, handle.inherited.remote(3));
       const echoed = handle.identity.remote(value);
       value.n = 2;
       expect(await combined).toBe(2);
@@ -192,6 +192,14 @@ export function describeArguments(mode: Mode): void {
       expect(refused).toBeLessThan(10);
       for (const outcome of outcomes) if (outcome.status === "rejected") expect(outcome.reason).toBeInstanceOf(BackPressureError);
       expect(await Promise.all(queued)).toEqual(["u1", "u2"]);
+    });
+
+    it("do not count broadcasts", async () => {
+      const broadcast = handle.broadcast("hold", "broadcast");
+      await until(async () => (await events()).includes("start broadcast"), "the broadcast does not start");
+      expect(await handle.note.remote("beside")).toBe("beside");
+      await release("broadcast");
+      expect(await broadcast).toEqual(["broadcast"]);
     });
 
     it("serve first who came first, and a higher priority before", async () => {

@@ -4,6 +4,7 @@ import { describeArguments } from "./arguments.ts";
 import { describeEnding } from "./ending.ts";
 import { describeErrors } from "./errors.ts";
 import { describeHandles } from "./handles.ts";
+import { describeLife } from "./life.ts";
 import { describeMembers } from "./members.ts";
 import { describeStreams } from "./streams.ts";
 import { describeValues } from "./values.ts";
@@ -18,5 +19,6 @@ export function describeBehaviours(mode: Mode): void {
     describeMembers(mode);
     describeValues(mode);
     describeArguments(mode);
+    describeLife(mode);
   });
 }
