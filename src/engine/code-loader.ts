@@ -37,7 +37,7 @@ export class CodeLoader {
   async load(reference: CodeReference, deployment: string): Promise<Function> {
     this.#reference = reference;
     const idleResources = process.getActiveResourcesInfo().length;
-    const imported = import(reference.module) as Promise<Record<string, unknown>>;
+    const imported = importModule(reference.module);
     const exported = await Promise.race([imported, this.#park.then(() => undefined)]);
     const found = definitions.find(reference) ?? (exported === undefined ? undefined : findExport(exported, reference.name));
     if (found !== undefined) return found;
@@ -69,6 +69,16 @@ export class CodeLoader {
         resolve(true);
       });
     });
+  }
+}
+
+async function importModule(module: string): Promise<Record<string, unknown>> {
+  try {
+    return (await import(module)) as Record<string, unknown>;
+  } catch (error) {
+    // A syntax error says neither in its message nor in its stack where it is.
+    if (error instanceof SyntaxError) error.message += ` (while loading ${module})`;
+    throw error;
   }
 }
 
