@@ -19,9 +19,12 @@ export interface SuiteResult {
 }
 
 /** Runs one file of `bench/micro` as a program: `--quick`, `--placement split|same|free`, `--json`. */
-export async function suite(run: (options: SuiteOptions) => Promise<SuiteResult>): Promise<void> {
+export async function suite(
+  run: (options: SuiteOptions) => Promise<SuiteResult>,
+  usual: Placement = "split",
+): Promise<void> {
   const { values } = parseArgs({
-    options: { quick: { type: "boolean" }, json: { type: "boolean" }, placement: { type: "string", default: "split" } },
+    options: { quick: { type: "boolean" }, json: { type: "boolean" }, placement: { type: "string", default: usual } },
   });
   const quick = values.quick ?? false;
   const placement = canPin() ? (values.placement as Placement) : "free";

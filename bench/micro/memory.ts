@@ -45,7 +45,7 @@ await suite(async ({ placement, quick }): Promise<SuiteResult> => {
       },
     ],
   };
-});
+}, "free");
 
 /** What is reachable, once what is on its way has arrived. */
 async function usedBytes(): Promise<number> {
