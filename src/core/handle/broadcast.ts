@@ -111,7 +111,7 @@ export class BroadcastResponse extends Promise<unknown[]> {
     this.broadcast.cancel();
   }
 }
-Object.defineProperty(BroadcastResponse.prototype, "constructor", { value: Promise, writable: true, configurable: true });
+void Object.defineProperty(BroadcastResponse.prototype, "constructor", { value: Promise, writable: true, configurable: true });
 
 /** Calls a method on every replica. Never throws. */
 export function broadcast(target: MethodTarget, args: readonly unknown[], site: CallSite | undefined): BroadcastResponse {

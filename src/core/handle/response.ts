@@ -40,7 +40,7 @@ export class ResponseCall extends OutgoingCall {
   reject(error: unknown): void {
     this.release();
     // A failure that nobody awaits must not end the process: marked as handled here, where it costs only failures.
-    promiseThen.call(this.response, undefined, ignore);
+    void promiseThen.call(this.response, undefined, ignore);
     this.#reject(this.explain(error));
   }
 
@@ -74,7 +74,7 @@ export class CallResponse extends Promise<unknown> {
     return waitAtMost(this, timeoutMs, this.call);
   }
 }
-Object.defineProperty(CallResponse.prototype, "constructor", { value: Promise, writable: true, configurable: true });
+void Object.defineProperty(CallResponse.prototype, "constructor", { value: Promise, writable: true, configurable: true });
 
 /** Waits for `promise`, but only for so long; what it waits for goes on. */
 export function waitAtMost<T>(promise: Promise<T>, timeoutMs: number, call: { readonly target: MethodTarget }): Promise<T> {

@@ -192,7 +192,7 @@ export class ValueDecoder {
       return;
     }
     array[far] = undefined;
-    delete array[far];
+    Reflect.deleteProperty(array, far);
     array.length = end;
   }
 

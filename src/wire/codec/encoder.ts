@@ -283,9 +283,17 @@ export class ValueEncoder {
       case "buffer":
         if (!this.met(value)) writeBinary(this.writer, this.start, value as ArrayBufferView | ArrayBuffer);
         return;
+      case "date":
+      case "regexp":
+      case "map":
+      case "set":
+        return this.#bare(value, kind);
       case "other":
         throw unsupported(value);
     }
+  }
+
+  #bare(value: object, kind: "date" | "regexp" | "map" | "set"): void {
     if (this.met(value)) return;
     checkBare(value, kind);
     if (kind === "date") writeDate(this.writer, value as Date);

@@ -160,7 +160,7 @@ describe("an error of heliostat's", () => {
     for (const error of errors) {
       const read = send(error);
       expect(Object.getPrototypeOf(read)).toBe(Object.getPrototypeOf(error));
-      expect({ ...read }).toEqual({ ...error });
+      expect(Object.entries(read as object)).toEqual(Object.entries(error));
       expect(HeliostatError.isInstance(read)).toBe(true);
       expect([read.name, read.message, read.retryable, read.stack]).toEqual([error.name, error.message, error.retryable, error.stack]);
     }

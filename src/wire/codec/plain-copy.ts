@@ -178,7 +178,7 @@ export class PlainCopy {
 /** Through a last element that is taken away again, an array gets long without getting large. */
 function setLength(array: unknown[], length: number): void {
   array[length - 1] = undefined;
-  delete array[length - 1];
+  Reflect.deleteProperty(array, length - 1);
 }
 
 function nameOf(kind: Kind): string {
