@@ -1,5 +1,9 @@
 export { deployment } from "./core/deployment/deployment.ts";
+export { batch } from "./app/batch.ts";
+export { multiplexed } from "./app/multiplexed.ts";
 export { serve } from "./app/serve.ts";
+export { defineConfig } from "./core/define-config.ts";
+export { sse } from "./core/sse.ts";
 export {
   BackPressureError,
   ConfigError,
@@ -40,6 +44,8 @@ export type {
   MethodName,
   Serialization,
 } from "./core/handle/types.ts";
+export type { BatchOptions, Batched, BatchedStream } from "./core/replica/batch-types.ts";
+export type { Multiplexed, MultiplexedOptions } from "./core/replica/multiplexing.ts";
 export type {
   ApplicationStatus,
   DeploymentStatus,

@@ -35,8 +35,8 @@ export async function processPlatform(context: WireContext): Promise<Platform> {
 
 /** Everything in this process. */
 export function memoryPlatform(context: WireContext, caller: Caller, log: Log): Platform {
-  const { contexts, residence } = processState;
-  const engine = new MemoryEngine({ context, clock: context.clock, contexts, residence, deadlines: caller.deadlines, log });
+  const { contexts, residence, facilities } = processState;
+  const engine = new MemoryEngine({ context, clock: context.clock, contexts, residence, facilities, deadlines: caller.deadlines, log });
   // An instance keeps its process alive, as a listening server does; there is no server here.
   const alive = setInterval(() => {}, FOREVER_MS);
   return {

@@ -2,11 +2,10 @@ import { defaultHandleOptions } from "../core/deployment/handle-options.ts";
 import { DeploymentUnavailableError, HeliostatError } from "../core/errors.ts";
 import { Handle } from "../core/handle/handle.ts";
 import type { DeploymentHandle } from "../core/handle/types.ts";
-import type { ReplicaIdentity } from "../core/replica/replica.ts";
 import type { FetchApp, ReplicaContext, RequestContext, Serve, ServeStatus } from "../core/serve-types.ts";
 import { INGRESS } from "../core/router/snapshot.ts";
 import { closedCaller } from "../engine/silent-caller.ts";
-import { processState } from "../engine/process-state.ts";
+import { currentReplica, processState } from "../engine/process-state.ts";
 import type { Instance } from "./instance.ts";
 import type { Instances } from "./instances.ts";
 
@@ -22,11 +21,6 @@ async function instances(): Promise<Instances> {
 /** What runs in this driver now: for tests that look at what is left of it. */
 export function openInstances(): readonly Instance[] {
   return loaded?.ready ?? [];
-}
-
-/** The replica whose code is running, if any. */
-function identity(): ReplicaIdentity | undefined {
-  return processState.contexts.get()?.identity ?? processState.residence.get() ?? processState.replica?.identity;
 }
 
 /** Runs applications, and tells code inside a replica where it is. */
@@ -47,7 +41,7 @@ export const serve: Serve = {
   },
 
   getDeploymentHandle<T>(name: string, app?: string) {
-    return handleTo<T>(app ?? identity()?.app ?? "default", name);
+    return handleTo<T>(app ?? currentReplica()?.app ?? "default", name);
   },
 
   async status() {
@@ -67,7 +61,7 @@ export const serve: Serve = {
   },
 
   getReplicaContext(): ReplicaContext {
-    const found = identity();
+    const found = currentReplica();
     if (found === undefined) {
       throw new HeliostatError("serve.getReplicaContext() was called outside a replica. Call it in a deployment's constructor or methods.");
     }

@@ -3,6 +3,7 @@ import type { ContextStore } from "../core/contracts/context-store.ts";
 import type { Caller } from "../core/handle/caller.ts";
 import type { RequestScope } from "../core/handle/context.ts";
 import type { ReplicaIdentity } from "../core/replica/replica.ts";
+import type { ReplicaFacilities } from "../core/replica/workplace.ts";
 
 /** What a replica's process or thread is to the code in it. */
 export interface ReplicaRole {
@@ -22,6 +23,8 @@ export interface ProcessState {
   readonly contexts: ContextStore<RequestScope>;
   /** Which replica life-cycle code runs for, where several share a process. */
   readonly residence: ContextStore<ReplicaIdentity>;
+  /** What `batch` and `multiplexed` work with in each replica that runs here. */
+  readonly facilities: WeakMap<ReplicaIdentity, ReplicaFacilities>;
 }
 
 /** Before version 24 a context that is entered would stay with the socket whose event it was, not only with the turn. */
@@ -30,7 +33,7 @@ const staysInTurn = Number.parseInt(process.versions.node, 10) >= 24;
 const KEY = Symbol.for("heliostat.process.1");
 
 function makeState(): ProcessState {
-  return { replica: undefined, contexts: contextStore(), residence: contextStore() };
+  return { replica: undefined, contexts: contextStore(), residence: contextStore(), facilities: new WeakMap() };
 }
 
 function contextStore<T>(): ContextStore<T> {
@@ -49,3 +52,8 @@ function contextStore<T>(): ContextStore<T> {
 
 
 export const processState: ProcessState = ((globalThis as Record<symbol, unknown>)[KEY] ??= makeState()) as ProcessState;
+
+/** The replica whose code is running, if any. */
+export function currentReplica(): ReplicaIdentity | undefined {
+  return processState.contexts.get()?.identity ?? processState.residence.get() ?? processState.replica?.identity;
+}

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { ControllerMessage, ReplicaMessage } from "../core/contracts/control-messages.ts";
 import { definitions } from "../core/deployment/definitions.ts";
-import { DeploymentUnavailableError, HeliostatError } from "../core/errors.ts";
+import { DeploymentUnavailableError, HeliostatError, SerializationError } from "../core/errors.ts";
 import { Caller } from "../core/handle/caller.ts";
 import { RemoteDirectory } from "../core/replica/remote-directory.ts";
 import { ReplicaHost } from "../core/replica/replica-host.ts";
@@ -54,7 +54,7 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
   };
   // Handles among the constructor's arguments need the caller, which needs nothing of the bootstrap but the connection.
   const directory = new RemoteDirectory((message) => send(message));
-  const { contexts, residence } = processState;
+  const { contexts, residence, facilities } = processState;
   let log = stderrLog("info", "heliostat");
   caller = new Caller({
     clock: systemClock,
@@ -85,9 +85,10 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
   const send = (message: ReplicaMessage): void => {
     try {
       link.send(message);
-    } catch {
-      // Only what a user has thrown can be something that does not travel.
+    } catch (error) {
+      // What a user has thrown must be told whatever it is; other messages have a sender who can say what is wrong.
       if ("error" in message) link.send({ ...message, error: new HeliostatError(describe(message.error)) });
+      else if (error instanceof SerializationError) throw error;
     }
   };
   let acceptor: Acceptor | undefined;
@@ -96,6 +97,7 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
     clock: systemClock,
     contexts,
     residence,
+    facilities,
     deadlines: caller.deadlines,
     log,
     load: () => loader.load(spec.code, spec.deployment),

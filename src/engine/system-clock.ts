@@ -6,12 +6,13 @@ class SystemTimer implements Timer {
   readonly #timeout: NodeJS.Timeout;
   #isPending = true;
 
-  constructor(delayMs: number, fn: () => void) {
+  constructor(delayMs: number, fn: () => void, keepsAlive: boolean) {
     pending++;
     this.#timeout = setTimeout(() => {
       this.#end();
       fn();
-    }, delayMs).unref();
+    }, delayMs);
+    if (!keepsAlive) this.#timeout.unref();
   }
 
   cancel(): void {
@@ -29,10 +30,13 @@ class SystemTimer implements Timer {
 export const systemClock: Clock = {
   now: () => performance.now(),
   wallNow: () => Date.now(),
-  setTimer: (delayMs, fn) => new SystemTimer(delayMs, fn),
+  setTimer: (delayMs, fn) => new SystemTimer(delayMs, fn, false),
   nextTurn: (fn) => void setImmediate(fn),
   random: () => Math.random(),
 };
+
+/** The same, but a pending timer keeps the process alive: for what a script waits for. */
+export const wakefulClock: Clock = { ...systemClock, setTimer: (delayMs, fn) => new SystemTimer(delayMs, fn, true) };
 
 /** Timers that were set and have neither fired nor been cancelled: for checks that nothing is left. */
 export function pendingSystemTimers(): number {

@@ -34,6 +34,8 @@ export type ReplicaMessage =
   | { readonly type: "unsubscribe"; readonly app: string; readonly deployment: string }
   /** Models the replica holds or loads, whenever that changes. */
   | { readonly type: "models"; readonly modelIds: readonly string[] }
+  /** What the class's `recordRoutingStats` gave. */
+  | { readonly type: "routing-stats"; readonly stats: Readonly<Record<string, unknown>> }
   /** It wants to be recycled: over `maxMemoryMb` or `maxRequests`. */
   | { readonly type: "worn-out"; readonly reason: string }
   /** `serve.status()` and the like from inside a replica. */

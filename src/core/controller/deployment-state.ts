@@ -33,6 +33,8 @@ export interface ServingReplica extends ReplicaFields {
   readonly state: "RUNNING" | "UPDATING";
   readonly address: ReplicaAddress;
   readonly modelIds: readonly string[];
+  /** For routing policies, as last told. */
+  readonly stats: Readonly<Record<string, unknown>>;
   readonly readyMs: number;
   readonly health: Health;
   /** How often it was told new options; the id of the last telling. */

@@ -15,7 +15,7 @@ import { nextStatus } from "./status.ts";
 
 /** What can be learnt about a replica: what it says about itself, and that its process has ended. */
 export type ReplicaEvent =
-  | Extract<ReplicaMessage, { type: "ready" | "failed" | "reconfigured" | "health" | "models" | "worn-out" }>
+  | Extract<ReplicaMessage, { type: "ready" | "failed" | "reconfigured" | "health" | "models" | "routing-stats" | "worn-out" }>
   | { readonly type: "exited"; readonly description: string };
 
 /** A replica that could not be made ready ends by itself; if it does not within this time, it is killed. */
@@ -48,6 +48,8 @@ export function observe(
       return isServing(replica) ? answered(state, replica, { event, nowMs }) : state;
     case "models":
       return isServing(replica) ? withReplica(state, { ...replica, modelIds: event.modelIds }) : state;
+    case "routing-stats":
+      return isServing(replica) ? withReplica(state, { ...replica, stats: event.stats }) : state;
     case "worn-out":
       return isServing(replica) && replica.condition.kind === "fit"
         ? withReplica(state, { ...replica, condition: { kind: "worn", reason: event.reason } })
@@ -88,6 +90,7 @@ function ready(
     state: "RUNNING",
     address: event.address,
     modelIds: [],
+    stats: {},
     readyMs: nowMs,
     health: newHealth(state.target.spec.options, nowMs),
     tellings: 0,

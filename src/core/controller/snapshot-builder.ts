@@ -20,7 +20,7 @@ export function snapshotOf(
     nodeId: seen.nodeId,
     address: replica.address,
     modelIds: replica.modelIds,
-    stats: {},
+    stats: replica.stats,
   }));
   return {
     app: target.app,

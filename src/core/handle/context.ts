@@ -29,4 +29,6 @@ export interface RequestScope {
   /** Ends `child` when the request ends early; `forget` undoes it. */
   adopt(child: Cancellable): void;
   forget(child: Cancellable): void;
+  /** Calls `fn` once when the work for the request is over, however it ends; at once if it is already. */
+  onEnd(fn: () => void): void;
 }

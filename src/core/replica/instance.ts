@@ -4,6 +4,7 @@ import { DeploymentFailedError } from "../errors.ts";
 interface Hooks {
   reconfigure?(userConfig: unknown): unknown;
   checkHealth?(): unknown;
+  recordRoutingStats?(): unknown;
   [Symbol.asyncDispose]?(): PromiseLike<void>;
   [Symbol.dispose]?(): void;
 }
@@ -34,6 +35,12 @@ export async function reconfigure(instance: object | Function, deployment: strin
 /** Throws what the user's check throws; without a check everything is well. */
 export async function checkHealth(instance: object | Function): Promise<void> {
   await (instance as Hooks).checkHealth?.();
+}
+
+/** The way to ask for routing stats, or undefined if the class has none. */
+export function routingStatsOf(instance: object | Function): (() => unknown) | undefined {
+  const hooks = instance as Hooks;
+  return typeof hooks.recordRoutingStats === "function" ? () => hooks.recordRoutingStats!() : undefined;
 }
 
 /** Runs the destructor, if there is one. */

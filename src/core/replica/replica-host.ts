@@ -7,8 +7,11 @@ import { ReplicaUnavailableError } from "../errors.ts";
 import type { RequestScope } from "../handle/context.ts";
 import type { Deadlines } from "../handle/deadlines.ts";
 import type { DeploymentSnapshot, ReplicaAddress } from "../router/snapshot.ts";
-import { checkHealth, construct, dispose, reconfigure } from "./instance.ts";
+import { checkHealth, construct, dispose, reconfigure, routingStatsOf } from "./instance.ts";
+import { ReplicaModels } from "./replica-models.ts";
 import { methodsOf, Replica, type ReplicaIdentity } from "./replica.ts";
+import { RoutingStats } from "./routing-stats.ts";
+import type { ReplicaFacilities } from "./workplace.ts";
 
 export interface ReplicaHostOptions {
   readonly spec: ReplicaSpec;
@@ -16,6 +19,8 @@ export interface ReplicaHostOptions {
   readonly contexts: ContextStore<RequestScope>;
   /** Which replica code runs for, where several share a process: life-cycle methods run in it. */
   readonly residence: ContextStore<ReplicaIdentity>;
+  /** Where `batch` and `multiplexed` find what this replica offers them. */
+  readonly facilities: WeakMap<ReplicaIdentity, ReplicaFacilities>;
   readonly deadlines: Deadlines;
   readonly log: Log;
   /** Finds the user's class or function. */
@@ -39,6 +44,8 @@ const MEMORY_PERIOD_MS = 1_000;
 export class ReplicaHost {
   readonly replica: Replica;
   readonly #options: ReplicaHostOptions;
+  readonly #models: ReplicaModels;
+  #routingStats: RoutingStats | undefined = undefined;
   #instance: object | Function | undefined = undefined;
   #phase: "load" | "construct" | "reconfigure" | "health" = "load";
   #stopping: Promise<void> | undefined = undefined;
@@ -61,6 +68,17 @@ export class ReplicaHost {
       maxOngoingRequests: spec.options.maxOngoingRequests,
       maxRequests: spec.options.maxRequests,
       onWorn: (reason) => options.send({ type: "worn-out", reason }),
+    });
+    const { replica } = this;
+    const models = new ReplicaModels({ clock, announce: (modelIds) => options.send({ type: "models", modelIds }) });
+    this.#models = models;
+    options.facilities.set(replica.identity, {
+      clock,
+      log: options.log,
+      models,
+      get maxOngoingRequests() {
+        return replica.maxOngoingRequests;
+      },
     });
   }
 
@@ -92,6 +110,12 @@ export class ReplicaHost {
     return (this.#stopping ??= this.#stop(timeoutMs));
   }
 
+  /** Lets everything lie, as when a process is killed; for replicas that share one. */
+  abandon(): void {
+    this.#routingStats?.stop();
+    this.#models.abandon();
+  }
+
   async #initialize(): Promise<void> {
     const { spec, send } = this.#options;
     try {
@@ -108,6 +132,8 @@ export class ReplicaHost {
       this.replica.open(this.#instance!);
       const address = await this.#options.listen(this.replica);
       send({ type: "ready", address, methods: methodsOf(this.#instance!) });
+      this.#models.open();
+      this.#watchRoutingStats();
       this.#watchMemory();
     } catch (error) {
       send({ type: "failed", phase: this.#phase, error });
@@ -142,6 +168,7 @@ export class ReplicaHost {
 
   async #stop(timeoutMs: number): Promise<void> {
     const { clock, log, spec, end } = this.#options;
+    this.#routingStats?.stop();
     await new Promise<void>((resolve) => {
       const timer = clock.setTimer(timeoutMs, resolve);
       void this.replica.drain().then(() => {
@@ -155,7 +182,23 @@ export class ReplicaHost {
     } catch (error) {
       log.error(`The destructor of ${spec.replicaId} failed: ${String(error)}`);
     }
+    // After the instance, whose destructor may still need them.
+    await this.#models.close();
     end();
+  }
+
+  #watchRoutingStats(): void {
+    const { clock, log, send, spec } = this.#options;
+    const read = routingStatsOf(this.#instance!);
+    if (read === undefined || this.#stopping !== undefined) return;
+    this.#routingStats = new RoutingStats({
+      clock,
+      log,
+      ...spec.options.routingStats,
+      read: () => this.#options.residence.run(this.replica.identity, read),
+      report: (stats) => send({ type: "routing-stats", stats }),
+    });
+    this.#routingStats.start();
   }
 
   #watchMemory(): void {

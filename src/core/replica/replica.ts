@@ -57,6 +57,11 @@ export class Replica {
     this.#limit = options.maxOngoingRequests;
   }
 
+  /** Calls that may run at a time. */
+  get maxOngoingRequests(): number {
+    return this.#limit;
+  }
+
   /** Calls that run now, of all callers; broadcasts take no place and do not count. */
   get ongoing(): number {
     return this.#ongoing;
@@ -231,6 +236,7 @@ export class Replica {
 
   #finish(request: ActiveRequest): void {
     request.call.worker = undefined;
+    if (request.ends !== undefined) for (const fn of request.ends) fn();
     if (request.deadline !== undefined) {
       this.#options.deadlines.remove(request.deadline);
       request.deadline = undefined;

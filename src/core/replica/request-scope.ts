@@ -14,6 +14,8 @@ export class ActiveRequest implements RequestScope, Expiring {
   /** Called once if the request ends early: a stream that waits for credit has no other way to hear of it. */
   onStop: (() => void) | undefined = undefined;
   deadline: DeadlineEntry | undefined = undefined;
+  /** What waits for the end of the work; public, because most requests have none and the replica need not ask further. */
+  ends: (() => void)[] | undefined = undefined;
   #controller: AbortController | undefined = undefined;
   #children: Cancellable[] | undefined = undefined;
 
@@ -70,6 +72,12 @@ export class ActiveRequest implements RequestScope, Expiring {
     child.scopeIndex = -1;
   }
 
+  onEnd(fn: () => void): void {
+    // Whoever works for the request, even after its caller has left, ends it by letting go of the call.
+    if (this.call.worker !== this) fn();
+    else (this.ends ??= []).push(fn);
+  }
+
   /** The caller has cancelled, or is gone. */
   cancelled(reason: unknown): void {
     if (HeliostatError.isInstance(reason)) {
@@ -107,7 +115,7 @@ export class ActiveRequest implements RequestScope, Expiring {
 }
 
 /** Each call gets an error of its own, since a stack is added to it. */
-function downstreamEnd(error: Error): Error {
+export function downstreamEnd(error: Error): Error {
   if (error instanceof RequestTimeoutError) {
     return new RequestTimeoutError(error.message, { timeoutMs: error.timeoutMs, stopped: true });
   }

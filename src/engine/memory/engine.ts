@@ -7,6 +7,7 @@ import type { ReplicaSpec } from "../../core/deployment/spec.ts";
 import type { RequestScope } from "../../core/handle/context.ts";
 import type { Deadlines } from "../../core/handle/deadlines.ts";
 import type { ReplicaIdentity } from "../../core/replica/replica.ts";
+import type { ReplicaFacilities } from "../../core/replica/workplace.ts";
 import { ReplicaHost } from "../../core/replica/replica-host.ts";
 import type { ReplicaTarget } from "../../core/router/snapshot.ts";
 import { memoryPair } from "../../transport/memory.ts";
@@ -21,6 +22,8 @@ export interface MemoryEngineOptions {
   readonly clock: Clock;
   readonly contexts: ContextStore<RequestScope>;
   readonly residence: ContextStore<ReplicaIdentity>;
+  /** Where `batch` and `multiplexed` look for their replica; without it they take it for none. */
+  readonly facilities?: WeakMap<ReplicaIdentity, ReplicaFacilities>;
   /** Those of the one caller that all replicas here share. */
   readonly deadlines: Deadlines;
   readonly log: Log;
@@ -77,12 +80,13 @@ class MemoryReplica implements ReplicaProcess {
   constructor(options: MemoryEngineOptions, spec: ReplicaSpec, listener: ReplicaProcessListener) {
     this.#options = options;
     this.#listener = listener;
-    const { clock, contexts, residence, deadlines, log, context } = options;
+    const { clock, contexts, residence, facilities = new WeakMap(), deadlines, log, context } = options;
     this.#host = new ReplicaHost({
       spec: { ...spec, initArgs: copy(spec.initArgs, context), options: copy(spec.options, context) },
       clock,
       contexts,
       residence,
+      facilities,
       deadlines,
       log,
       load: () => Promise.resolve(spec.target!),
@@ -90,7 +94,8 @@ class MemoryReplica implements ReplicaProcess {
         this.acceptor = new Acceptor(context, replica);
         return Promise.resolve({ memory: spec.replicaId });
       },
-      send: (message) => this.#tell(message),
+      // An object that the user goes on changing would never look like another one.
+      send: (message) => this.#tell(message.type === "routing-stats" ? copy(message, context) : message),
       // Handles here share the driver's caller, which has the controller's own directory.
       onSnapshot: () => {},
       onCalled: () => {},
@@ -119,6 +124,7 @@ class MemoryReplica implements ReplicaProcess {
     if (this.#ended) return;
     this.#ended = true;
     this.#host.replica.abort(new Error(`The replica ${description}.`));
+    this.#host.abandon();
     this.acceptor?.close();
     this.#options.clock.nextTurn(() => this.#listener.onExit({ description, code: signal === null ? 0 : null, signal }));
   }

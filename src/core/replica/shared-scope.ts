@@ -1,0 +1,73 @@
+import type { Cancellable, RequestScope } from "../handle/context.ts";
+import { downstreamEnd } from "./request-scope.ts";
+import type { ReplicaIdentity } from "./replica.ts";
+
+/**
+ * The context of work that is done once for several requests, such as a batch.
+ *
+ * It is named after the first of them, is as urgent as the most urgent, and lives as long as the most patient: it ends
+ * early only when whoever does the work says that nobody waits for it any more.
+ */
+export class SharedScope implements RequestScope {
+  readonly identity: ReplicaIdentity;
+  readonly requestId: string;
+  readonly route: string;
+  readonly multiplexedModelId: string;
+  readonly priority: number;
+  readonly deadlineMs: number;
+  readonly timeoutMs: number;
+  endedBy: Error | undefined = undefined;
+  readonly #controller = new AbortController();
+  readonly #children = new Set<Cancellable>();
+  #ends: (() => void)[] | undefined = [];
+
+  /** @param scopes the requests it is done for, in their order; work that nobody asked for in a request has no scope. */
+  constructor(scopes: readonly [RequestScope, ...RequestScope[]], options: { modelId: string; hasDeadline: boolean }) {
+    const [first] = scopes;
+    this.identity = first.identity;
+    this.requestId = first.requestId;
+    this.route = first.route;
+    this.multiplexedModelId = options.modelId;
+    this.priority = Math.max(...scopes.map(({ priority }) => priority));
+    const last = scopes.reduce((latest, scope) => (scope.deadlineMs > latest.deadlineMs ? scope : latest), first);
+    this.deadlineMs = options.hasDeadline ? last.deadlineMs : Infinity;
+    this.timeoutMs = last.timeoutMs;
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  adopt(child: Cancellable): void {
+    child.scopeIndex = 0;
+    this.#children.add(child);
+  }
+
+  forget(child: Cancellable): void {
+    child.scopeIndex = -1;
+    this.#children.delete(child);
+  }
+
+  onEnd(fn: () => void): void {
+    if (this.#ends === undefined) fn();
+    else this.#ends.push(fn);
+  }
+
+  /** Nobody waits for the work any more: the signal aborts, and so do the calls made for it. Idempotent. */
+  stop(error: Error): void {
+    if (this.endedBy !== undefined) return;
+    this.endedBy = error;
+    for (const child of [...this.#children]) {
+      child.endWith(downstreamEnd(error));
+      if (child.scopeIndex >= 0) this.forget(child);
+    }
+    this.#controller.abort(error);
+  }
+
+  /** The work is over. */
+  end(): void {
+    const ends = this.#ends ?? [];
+    this.#ends = undefined;
+    for (const fn of ends) fn();
+  }
+}
