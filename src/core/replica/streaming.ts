@@ -55,6 +55,10 @@ export function pump(call: IncomingCall, iterator: AnyIterator, options: PumpOpt
 
   /** Returns whether to go on at once. */
   const take = (step: IteratorResult<unknown>): boolean => {
+    if (typeof step !== "object" || step === null) {
+      finish(new TypeError(`${call.method} gave an iterator whose next() returns ${step === null ? "null" : typeof step} instead of an object.`), true);
+      return false;
+    }
     if (step.done) {
       finish(undefined, false);
       return false;
@@ -100,8 +104,8 @@ export function pump(call: IncomingCall, iterator: AnyIterator, options: PumpOpt
         finish(error, true);
         return;
       }
-      if (step instanceof Promise) {
-        step.then(onStep, onError);
+      if (step instanceof Promise || isThenable(step)) {
+        Promise.resolve(step as PromiseLike<IteratorResult<unknown>>).then(onStep, onError);
         return;
       }
       if (!take(step as IteratorResult<unknown>)) return;
@@ -109,4 +113,8 @@ export function pump(call: IncomingCall, iterator: AnyIterator, options: PumpOpt
   };
 
   advance();
+}
+
+function isThenable(step: unknown): boolean {
+  return typeof step === "object" && step !== null && typeof (step as { then?: unknown }).then === "function";
 }
