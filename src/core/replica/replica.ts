@@ -204,6 +204,11 @@ export class Replica {
       this.#fail(request, isAStream(call, this.identity.deployment));
       return;
     }
+    const late = timedOut(request);
+    if (late !== undefined) {
+      this.#fail(request, late);
+      return;
+    }
     this.#finish(request);
     try {
       call.result(value, this.#ongoing - call.peer.ongoing);
@@ -222,6 +227,11 @@ export class Replica {
         request.onStop = stop;
       },
       ended: () => {
+        const late = timedOut(request);
+        if (late !== undefined) {
+          this.#fail(request, late);
+          return;
+        }
         this.#finish(request);
         call.end(this.#ongoing - call.peer.ongoing);
       },
@@ -231,7 +241,7 @@ export class Replica {
 
   #fail(request: ActiveRequest, error: unknown): void {
     this.#finish(request);
-    request.call.fail(error, this.#ongoing - request.call.peer.ongoing);
+    request.call.fail(timedOut(request) ?? error, this.#ongoing - request.call.peer.ongoing);
   }
 
   #finish(request: ActiveRequest): void {
@@ -283,6 +293,14 @@ export function methodsOf(target: object | Function): string[] {
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+}
+
+/**
+ * The outcome of a request whose time was up, whatever its method made of that: caller and replica both watch the
+ * deadline, and which of them is first must make no difference.
+ */
+function timedOut({ endedBy }: ActiveRequest): RequestTimeoutError | undefined {
+  return endedBy instanceof RequestTimeoutError ? endedBy : undefined;
 }
 
 function timedOutBefore(call: IncomingCall): RequestTimeoutError {
