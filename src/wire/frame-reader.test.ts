@@ -12,7 +12,13 @@ interface Frame {
 }
 
 function frame(id: number, length: number): Frame {
-  return { type: 1 + (id % 12), flags: id % 256, aux: (id * 257) % 65_536, id: 0xff000000 + id, body: Uint8Array.from({ length }, (_, i) => (i * 7 + id) & 0xff) };
+  return {
+    type: 1 + (id % 12),
+    flags: id % 256,
+    aux: (id * 257) % 65_536,
+    id: 0xff000000 + id,
+    body: Uint8Array.from({ length }, (_, i) => (i * 7 + id) & 0xff),
+  };
 }
 
 function bytesOf(frames: readonly Frame[]): Uint8Array {
@@ -107,7 +113,10 @@ test.each([false, true])("large frames survive every cut near their edges (read 
 test("a large frame whose header alone was cut, followed by others in the same chunk", () => {
   const frames = [frame(1, 30_000), frame(2, 4), frame(3, 30_000), frame(4, 0)];
   const bytes = bytesOf(frames);
-  for (let at = 1; at < HEADER_BYTES; at++) expect(read(cut(bytes, at)).map(({ id, body }) => [id, body.byteLength])).toEqual(frames.map(({ id, body }) => [id, body.byteLength]));
+  for (let at = 1; at < HEADER_BYTES; at++)
+    expect(read(cut(bytes, at)).map(({ id, body }) => [id, body.byteLength])).toEqual(
+      frames.map(({ id, body }) => [id, body.byteLength]),
+    );
 });
 
 test("only a large frame that was put together is in memory of its own", () => {

@@ -19,7 +19,13 @@ import type { WireContext } from "../../src/wire/wire-context.ts";
 import { describeEngine, type OpenedEngine } from "./engine.ts";
 
 function newContext(): WireContext {
-  return { clock: systemClock, formats: formats(), limits: defaultLimits, token: randomBytes(32), peerId: randomBytes(16) };
+  return {
+    clock: systemClock,
+    formats: formats(),
+    limits: defaultLimits,
+    token: randomBytes(32),
+    peerId: randomBytes(16),
+  };
 }
 
 /** Notes the processes that an engine starts. */
@@ -53,13 +59,21 @@ async function openSeparate(kind: "process" | "thread"): Promise<OpenedEngine> {
   const root = mkdtempSync(join(tmpdir(), "heliostat-engine-"));
   const directory = new RuntimeDirectory(root);
   const reaper = new Reaper(directory.path, directory.parent);
-  const control = await ControlServer.open({ path: directory.file("c.sock"), formats: context.formats, limits: context.limits, token: context.token });
+  const control = await ControlServer.open({
+    path: directory.file("c.sock"),
+    formats: context.formats,
+    limits: context.limits,
+    token: context.token,
+  });
   const threads = new ThreadEngine({ context, control, directory });
-  const { engine, started } = watched(kind === "thread" ? threads : new ProcessEngine({ context, control, directory, reaper }));
+  const { engine, started } = watched(
+    kind === "thread" ? threads : new ProcessEngine({ context, control, directory, reaper }),
+  );
   return {
     engine,
     context,
-    connect: (address) => (address.threadOf === process.pid ? threads.open(address) : connectSocket(address.socketPath!)),
+    connect: (address) =>
+      address.threadOf === process.pid ? threads.open(address) : connectSocket(address.socketPath!),
     leftovers() {
       const files = existsSync(directory.path) ? readdirSync(directory.path).filter((name) => name !== "c.sock") : [];
       const pids = kind === "thread" ? [] : started.map(({ pid }) => pid!).filter(isAlive);
@@ -78,7 +92,14 @@ function openMemory(): Promise<OpenedEngine> {
   const context = newContext();
   const { contexts, residence } = processState;
   const log = { debug() {}, info() {}, warn() {}, error() {} };
-  const engine = new MemoryEngine({ context, clock: systemClock, contexts, residence, deadlines: new Deadlines(systemClock), log });
+  const engine = new MemoryEngine({
+    context,
+    clock: systemClock,
+    contexts,
+    residence,
+    deadlines: new Deadlines(systemClock),
+    log,
+  });
   return Promise.resolve({
     engine,
     context,

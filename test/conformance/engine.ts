@@ -71,7 +71,10 @@ class Supervisor {
     for (;;) {
       const found = this.heard.find((message) => message.type === type);
       if (found !== undefined) return found as MessageOf<T>;
-      if (this.exits.length > 0) throw new Error(`It exited without saying "${type}": ${this.exits[0]!.description}; it said ${JSON.stringify(this.heard)}`);
+      if (this.exits.length > 0)
+        throw new Error(
+          `It exited without saying "${type}": ${this.exits[0]!.description}; it said ${JSON.stringify(this.heard)}`,
+        );
       await this.#next();
     }
   }
@@ -179,9 +182,15 @@ export function describeEngine(name: string, traits: EngineTraits, open: () => P
       rmSync(directory, { recursive: true, force: true });
     });
 
-    function start(given: { name?: string; options?: DeploymentOptions; failsIn?: SpecimenOptions["failsIn"] } = {}): { replica: Supervisor; diary(): string[] } {
+    function start(given: { name?: string; options?: DeploymentOptions; failsIn?: SpecimenOptions["failsIn"] } = {}): {
+      replica: Supervisor;
+      diary(): string[];
+    } {
       const file = join(directory, `${++diaries}.txt`);
-      const specimen: SpecimenOptions = { diary: file, ...(given.failsIn === undefined ? {} : { failsIn: given.failsIn }) };
+      const specimen: SpecimenOptions = {
+        diary: file,
+        ...(given.failsIn === undefined ? {} : { failsIn: given.failsIn }),
+      };
       const spec: ReplicaSpec = {
         replicaId: `default#Specimen#${diaries}`,
         app: "default",
@@ -201,7 +210,9 @@ export function describeEngine(name: string, traits: EngineTraits, open: () => P
       return { replica, diary: () => (existsSync(file) ? readFileSync(file, "utf8").trim().split("\n") : []) };
     }
 
-    async function serving(given: Parameters<typeof start>[0] = {}): Promise<{ replica: Supervisor; client: Client; address: ReplicaAddress; diary(): string[] }> {
+    async function serving(
+      given: Parameters<typeof start>[0] = {},
+    ): Promise<{ replica: Supervisor; client: Client; address: ReplicaAddress; diary(): string[] }> {
       const { replica, diary } = start(given);
       // Before the replica listens: it is kept for it.
       replica.send({ type: "initialize" });
@@ -212,12 +223,18 @@ export function describeEngine(name: string, traits: EngineTraits, open: () => P
     }
 
     test("a started replica serves at its address, with its configuration, and says what can be called", async () => {
-      const { replica, client, diary } = await serving({ options: { userConfig: { a: [1] }, env: { HELIOSTAT_TEST: "given" } } });
+      const { replica, client, diary } = await serving({
+        options: { userConfig: { a: [1] }, env: { HELIOSTAT_TEST: "given" } },
+      });
       const { methods } = await replica.hear("ready");
       expect(methods).toEqual(expect.arrayContaining(["echo", "config", "work", "checkHealth", "reconfigure"]));
       expect(methods).not.toContain("constructor");
       expect(methods).not.toContain("#note");
-      expect(await client.ask("echo", 1, new Uint8Array([1, 2]), "x".repeat(200_000))).toEqual([1, new Uint8Array([1, 2]), "x".repeat(200_000)]);
+      expect(await client.ask("echo", 1, new Uint8Array([1, 2]), "x".repeat(200_000))).toEqual([
+        1,
+        new Uint8Array([1, 2]),
+        "x".repeat(200_000),
+      ]);
       expect(await client.ask("config")).toEqual({ a: [1] });
       if (traits.isolated) expect(await client.ask("env", "HELIOSTAT_TEST")).toBe("given");
       await expect(client.ask("toString")).rejects.toMatchObject({ code: "UNKNOWN_METHOD" });
@@ -261,18 +278,21 @@ export function describeEngine(name: string, traits: EngineTraits, open: () => P
       ["health", { failsIn: "health" }, { message: /feeling ill/ }],
     ];
     if (traits.loads) failures.push(["load", { name: "Missing" }, { message: /did not define Missing/ }]);
-    test.each(failures)("one that fails in its phase %s says why, and exits by itself", async (phase, given, { message }) => {
-      const { replica, diary } = start(given);
-      replica.send({ type: "initialize" });
-      const failed = await replica.hear("failed");
-      expect(failed.phase).toBe(phase);
-      expect((failed.error as Error).message).toMatch(message);
-      expect((failed.error as Error).stack).toMatch(message);
-      const { code } = await replica.exit();
-      expect(code).toBe(0);
-      expect(replica.heard.map(({ type }) => type)).toEqual(["failed"]);
-      expect(diary()).toEqual(phase === "construct" || phase === "load" ? [] : ["constructed", "disposed"]);
-    });
+    test.each(failures)(
+      "one that fails in its phase %s says why, and exits by itself",
+      async (phase, given, { message }) => {
+        const { replica, diary } = start(given);
+        replica.send({ type: "initialize" });
+        const failed = await replica.hear("failed");
+        expect(failed.phase).toBe(phase);
+        expect((failed.error as Error).message).toMatch(message);
+        expect((failed.error as Error).stack).toMatch(message);
+        const { code } = await replica.exit();
+        expect(code).toBe(0);
+        expect(replica.heard.map(({ type }) => type)).toEqual(["failed"]);
+        expect(diary()).toEqual(phase === "construct" || phase === "load" ? [] : ["constructed", "disposed"]);
+      },
+    );
 
     test("stop finishes what runs, refuses what comes, runs the destructor, and exits by itself", async () => {
       const { replica, client, diary } = await serving();

@@ -30,10 +30,8 @@ async function openSocket(): Promise<OpenedTransports> {
   const far = new Promise<Transport>((resolve) => {
     accepted = resolve;
   });
-  let near!: Transport;
-  // A receiver must be there as soon as the connection is.
   const listener = await listenSocket(path, accepted);
-  near = connectSocket(path);
+  const near = connectSocket(path);
   return { near, far: await far, close: () => listener.close() };
 }
 
@@ -240,7 +238,9 @@ describe("preamble", () => {
   });
 
   test("it may come byte by byte", async () => {
-    const { peers, frames } = await offer(...Array.from(Buffer.concat([preamble(), frame]), (byte) => Uint8Array.of(byte)));
+    const { peers, frames } = await offer(
+      ...Array.from(Buffer.concat([preamble(), frame]), (byte) => Uint8Array.of(byte)),
+    );
     expect(peers).toHaveLength(1);
     expect(frames).toBe(1);
   });

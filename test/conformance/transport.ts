@@ -200,7 +200,8 @@ export function describeTransport(name: string, traits: TransportTraits, open: (
       }
       await farSink.until(() => farSink.length === 12 * chunk.byteLength);
       const bytes = farSink.bytes();
-      for (let i = 0; i < 12; i++) expect(bytes.subarray(i * chunk.byteLength, (i + 1) * chunk.byteLength).equals(chunk)).toBe(true);
+      for (let i = 0; i < 12; i++)
+        expect(bytes.subarray(i * chunk.byteLength, (i + 1) * chunk.byteLength).equals(chunk)).toBe(true);
       expect(kept > 0).toBe(traits.backPressure);
     });
 

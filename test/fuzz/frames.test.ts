@@ -100,13 +100,17 @@ async function record(): Promise<{ calls: Uint8Array[]; replies: Uint8Array[] }>
       return write(bytes);
     };
   }
-  await caller.ask("echo", ["text", { a: [1, 2.5, null, undefined] }, 10n, new Map([[1, new Set([2])]]), new Date(0), new Uint8Array(20)], {
-    parent: { requestId: "r", route: "/x" },
-    priority: 1,
-    deadlineMs: wire.clock.now() + 1_000,
-    timeoutMs: 1_000,
-    modelId: "m",
-  });
+  await caller.ask(
+    "echo",
+    ["text", { a: [1, 2.5, null, undefined] }, 10n, new Map([[1, new Set([2])]]), new Date(0), new Uint8Array(20)],
+    {
+      parent: { requestId: "r", route: "/x" },
+      priority: 1,
+      deadlineMs: wire.clock.now() + 1_000,
+      timeoutMs: 1_000,
+      modelId: "m",
+    },
+  );
   await caller.ask("fails");
   await caller.ask("items", [], { stream: true });
   const call = caller.send("later", ["x".repeat(20_000)]);
@@ -124,7 +128,7 @@ async function record(): Promise<{ calls: Uint8Array[]; replies: Uint8Array[] }>
 function cutFrames(chunks: readonly Uint8Array[]): Uint8Array[] {
   const bytes = Buffer.concat(chunks);
   const frames: Uint8Array[] = [];
-  for (let at = 0; at + HEADER_BYTES <= bytes.byteLength; ) {
+  for (let at = 0; at + HEADER_BYTES <= bytes.byteLength;) {
     const end = at + HEADER_BYTES + bytes.readUInt32LE(at);
     frames.push(Uint8Array.from(bytes.subarray(at, end)));
     at = end;
@@ -173,10 +177,12 @@ test("a frame reader gives frames or throws a ProtocolError, however its bytes a
     const read = (chunkBytes: () => number): { frames: string[]; error: unknown } => {
       const frames: string[] = [];
       const reader = new FrameReader(limits.maxFrameBytes, (header, bytes, start, end) =>
-        frames.push(`${header.type} ${header.flags} ${header.aux} ${header.id} ${Buffer.from(bytes.subarray(start, end)).toString("latin1")}`),
+        frames.push(
+          `${header.type} ${header.flags} ${header.aux} ${header.id} ${Buffer.from(bytes.subarray(start, end)).toString("latin1")}`,
+        ),
       );
       try {
-        for (let at = 0; at < stream.byteLength; ) {
+        for (let at = 0; at < stream.byteLength;) {
           const end = Math.min(stream.byteLength, at + chunkBytes());
           reader.push(stream, at, end);
           at = end;
@@ -196,7 +202,9 @@ test("a frame reader gives frames or throws a ProtocolError, however its bytes a
 
 test("a replica answers what a broken caller sends, or hangs up with a ProtocolError, and serves the others", async () => {
   const { calls } = await record();
-  expect(new Set(calls.map((bytes) => bytes[4]))).toEqual(new Set([FrameType.METHOD, FrameType.CALL, FrameType.CANCEL, FrameType.CREDIT]));
+  expect(new Set(calls.map((bytes) => bytes[4]))).toEqual(
+    new Set([FrameType.METHOD, FrameType.CALL, FrameType.CANCEL, FrameType.CREDIT]),
+  );
   const wire = new Wire(target, { limits });
   const other = wire.caller({ peer: 200 });
   await forAWhile(async (chance) => {
@@ -224,11 +232,17 @@ test("a replica answers what a broken caller sends, or hangs up with a ProtocolE
 
 test("a caller takes what a broken replica sends, or hangs up with a ProtocolError: every call ends exactly once", async () => {
   const { replies } = await record();
-  expect(new Set(replies.map((bytes) => bytes[4]))).toEqual(new Set([FrameType.RESULT, FrameType.ERROR, FrameType.ITEM, FrameType.END]));
+  expect(new Set(replies.map((bytes) => bytes[4]))).toEqual(
+    new Set([FrameType.RESULT, FrameType.ERROR, FrameType.ITEM, FrameType.END]),
+  );
   await forAWhile(async (chance) => {
     const wire = new Wire({ never: () => new Promise(() => {}) }, { limits });
     const caller = wire.caller();
-    const made = [caller.send("never"), caller.send("never", [], { stream: true }), caller.send("never", [], { stream: true })];
+    const made = [
+      caller.send("never"),
+      caller.send("never", [], { stream: true }),
+      caller.send("never", [], { stream: true }),
+    ];
     await wire.settle();
     for (let n = chance.below(8); n >= 0; n--) {
       const link = caller.links[0]!;

@@ -20,7 +20,9 @@ interface Vector {
   readonly frame: Record<string, unknown>;
 }
 
-const { preamble, conversation, control } = JSON.parse(readFileSync(new URL("vectors/frames.json", import.meta.url), "utf8")) as {
+const { preamble, conversation, control } = JSON.parse(
+  readFileSync(new URL("vectors/frames.json", import.meta.url), "utf8"),
+) as {
   preamble: Vector;
   conversation: Vector[];
   control: Vector;
@@ -50,7 +52,11 @@ function bodyInWords(type: number, flags: number, body: ByteReader): Record<stri
       const number = body.f64();
       if (!(flags & CallFlag.META)) return { number, args: structured.decodeArgs(body) };
       const { remainingMs, ...meta } = readMeta(body);
-      return { number, meta: { ...meta, remainingMs: remainingMs === Infinity ? null : remainingMs }, args: structured.decodeArgs(body) };
+      return {
+        number,
+        meta: { ...meta, remainingMs: remainingMs === Infinity ? null : remainingMs },
+        args: structured.decodeArgs(body),
+      };
     }
     case FrameType.RESULT:
       return body.at === body.end ? {} : { value: structured.decode(body) };
@@ -196,7 +202,7 @@ async function speak(): Promise<{ preamble: Uint8Array; frames: Spoken[] }> {
 function framesOf(bytes: Uint8Array): Uint8Array[] {
   const frames: Uint8Array[] = [];
   const view = new DataView(bytes.buffer, bytes.byteOffset);
-  for (let at = 0; at < bytes.byteLength; ) {
+  for (let at = 0; at < bytes.byteLength;) {
     const end = at + 12 + view.getUint32(at, true);
     frames.push(bytes.slice(at, end));
     at = end;
@@ -220,7 +226,9 @@ describe("the golden vectors of the frames", () => {
   test("our caller and replica speak exactly so", async () => {
     const spoken = await speak();
     expect(hexOf(spoken.preamble)).toBe(preamble.hex);
-    expect(spoken.frames.map(({ from, bytes }) => `${from} ${hexOf(bytes)}`)).toEqual(conversation.map(({ from, hex }) => `${from} ${hex}`));
+    expect(spoken.frames.map(({ from, bytes }) => `${from} ${hexOf(bytes)}`)).toEqual(
+      conversation.map(({ from, hex }) => `${from} ${hex}`),
+    );
   });
 
   test("a control message", async () => {

@@ -59,14 +59,24 @@ export class TestCall extends Call {
   readonly outcomes: Outcome[] = [];
 
   constructor(method: string, args: readonly unknown[], options: CallOptions = {}) {
-    super({ ...template, method, stream: options.stream ?? false, broadcast: options.broadcast ?? false, multiplexedModelId: options.modelId ?? "" }, undefined, {
-      args,
-      parent: options.parent as RequestScope | undefined,
-      sequence: 12_345,
-      priority: options.priority ?? 0,
-      deadlineMs: options.deadlineMs ?? Infinity,
-      timeoutMs: options.timeoutMs ?? 0,
-    });
+    super(
+      {
+        ...template,
+        method,
+        stream: options.stream ?? false,
+        broadcast: options.broadcast ?? false,
+        multiplexedModelId: options.modelId ?? "",
+      },
+      undefined,
+      {
+        args,
+        parent: options.parent as RequestScope | undefined,
+        sequence: 12_345,
+        priority: options.priority ?? 0,
+        deadlineMs: options.deadlineMs ?? Infinity,
+        timeoutMs: options.timeoutMs ?? 0,
+      },
+    );
   }
 
   get outcome(): Outcome | undefined {
@@ -75,7 +85,8 @@ export class TestCall extends Call {
 
   get error(): Error {
     const { outcome } = this;
-    if (outcome === undefined || !("error" in outcome)) throw new Error(`The call has not failed: ${JSON.stringify(outcome)}`);
+    if (outcome === undefined || !("error" in outcome))
+      throw new Error(`The call has not failed: ${JSON.stringify(outcome)}`);
     return outcome.error as Error;
   }
 
@@ -99,7 +110,11 @@ export type Told =
   | { readonly what: "refused"; readonly call: Call; readonly reason: string; readonly others: number }
   | { readonly what: "free"; readonly others: number }
   | { readonly what: "draining" }
-  | { readonly what: "lost"; readonly error: Error; readonly lost: readonly { readonly call: Call; readonly written: boolean }[] };
+  | {
+      readonly what: "lost";
+      readonly error: Error;
+      readonly lost: readonly { readonly call: Call; readonly written: boolean }[];
+    };
 
 export interface WireOptions {
   readonly link?: LinkOptions;
@@ -172,7 +187,8 @@ export class TestCaller {
   constructor(wire: Wire, options: { peer?: number; link?: LinkOptions }) {
     this.#wire = wire;
     const listener: ReplicaClientListener = {
-      onFinished: (call, others) => this.told.push({ what: "finished", call, others, settled: call.state === CallState.SETTLED }),
+      onFinished: (call, others) =>
+        this.told.push({ what: "finished", call, others, settled: call.state === CallState.SETTLED }),
       onRefused: (call, reason, others) => this.told.push({ what: "refused", call, reason, others }),
       onFree: (others) => this.told.push({ what: "free", others }),
       onDraining: () => this.told.push({ what: "draining" }),

@@ -44,11 +44,18 @@ const commands: fc.Arbitrary<Command[]> = fc.array(
     { weight: 6, arbitrary: fc.record({ do: fc.constant("send" as const), caller: fc.nat(1), plan: plans }) },
     { weight: 4, arbitrary: fc.record({ do: fc.constant("complete" as const), pick }) },
     { weight: 2, arbitrary: fc.record({ do: fc.constant("cancel" as const), pick }) },
-    { weight: 4, arbitrary: fc.record({ do: fc.constant("read" as const), pick, items: fc.integer({ min: 1, max: 5 }) }) },
+    {
+      weight: 4,
+      arbitrary: fc.record({ do: fc.constant("read" as const), pick, items: fc.integer({ min: 1, max: 5 }) }),
+    },
     { weight: 10, arbitrary: fc.record({ do: fc.constant("turn" as const), pick }) },
     {
       weight: 20,
-      arbitrary: fc.record({ do: fc.constant("move" as const), pick, bytes: fc.oneof(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 61, max: 200_000 })) }),
+      arbitrary: fc.record({
+        do: fc.constant("move" as const),
+        pick,
+        bytes: fc.oneof(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 61, max: 200_000 })),
+      }),
     },
     { weight: 4, arbitrary: fc.record({ do: fc.constant("free" as const), pick }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant("break" as const), caller: fc.nat(1), pick }) },
@@ -84,7 +91,9 @@ class Expected {
   }
 
   get items(): string[] {
-    return this.plan.kind === "stream" || this.plan.kind === "broken stream" ? this.plan.large.map((_, i) => this.value(i)) : [];
+    return this.plan.kind === "stream" || this.plan.kind === "broken stream"
+      ? this.plan.large.map((_, i) => this.value(i))
+      : [];
   }
 
   /** The model itself: from plan and fate to items and outcome. */
@@ -293,7 +302,10 @@ class Run {
     this.#largest = Math.max(this.#largest, limited);
     expect(this.#largest).toBeLessThanOrEqual(LIMIT);
     for (const each of this.expected) {
-      if (each.produced > 0) expect(each.produced, `items of call ${each.id} beyond its credit`).toBeLessThanOrEqual(each.readItems + WINDOW_ITEMS);
+      if (each.produced > 0)
+        expect(each.produced, `items of call ${each.id} beyond its credit`).toBeLessThanOrEqual(
+          each.readItems + WINDOW_ITEMS,
+        );
     }
   }
 

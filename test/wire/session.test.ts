@@ -148,8 +148,22 @@ describe("calls", () => {
       timeoutMs: 500,
     });
     const [first, second] = wire.scopes;
-    expect(first).toMatchObject({ requestId: `${"07".repeat(6)}-${(12_345).toString(36)}`, route: "", multiplexedModelId: "", priority: 0, deadlineMs: Infinity, timeoutMs: 0 });
-    expect(second).toMatchObject({ requestId: "req-ü", route: "/a/b", multiplexedModelId: "m1", priority: -2.5, deadlineMs: wire.clock.now() + 400, timeoutMs: 500 });
+    expect(first).toMatchObject({
+      requestId: `${"07".repeat(6)}-${(12_345).toString(36)}`,
+      route: "",
+      multiplexedModelId: "",
+      priority: 0,
+      deadlineMs: Infinity,
+      timeoutMs: 0,
+    });
+    expect(second).toMatchObject({
+      requestId: "req-ü",
+      route: "/a/b",
+      multiplexedModelId: "m1",
+      priority: -2.5,
+      deadlineMs: wire.clock.now() + 400,
+      timeoutMs: 500,
+    });
   });
 
   test("a getter among the arguments may make a call of its own", async () => {
@@ -501,15 +515,20 @@ describe("streams", () => {
     const { wire } = open();
     const caller = wire.caller();
     expect((await caller.ask("count", [3])).error).toMatchObject({ code: "STREAM_MISMATCH", method: "count" });
-    expect((await caller.ask("echo", [3], { stream: true })).error).toMatchObject({ code: "STREAM_MISMATCH", method: "echo" });
+    expect((await caller.ask("echo", [3], { stream: true })).error).toMatchObject({
+      code: "STREAM_MISMATCH",
+      method: "echo",
+    });
     expectIdle(wire);
   });
 });
 
 describe("lanes", () => {
   const large = "x".repeat(100_000);
-  const itemOf = (value: unknown): string => (value instanceof Uint8Array ? `${value.byteLength}:${value[0]}` : String(value));
-  const expected = (items: number): string[] => Array.from({ length: items }, (_, i) => (i % 3 === 0 ? `100000:${i}` : String(i)));
+  const itemOf = (value: unknown): string =>
+    value instanceof Uint8Array ? `${value.byteLength}:${value[0]}` : String(value);
+  const expected = (items: number): string[] =>
+    Array.from({ length: items }, (_, i) => (i % 3 === 0 ? `100000:${i}` : String(i)));
 
   test("a large argument opens the bulk lane, once, and travels on it", async () => {
     const { wire } = open();
@@ -768,7 +787,10 @@ describe("connections that end", () => {
     caller.links[0]!.far.endTurn();
     wire.acceptor.close();
     await wire.settle();
-    expect(caller.toldOf("finished").map(({ call }) => (call as TestCall).outcomes)).toEqual([[{ value: "x".repeat(50_000) }], [{ value: "y" }]]);
+    expect(caller.toldOf("finished").map(({ call }) => (call as TestCall).outcomes)).toEqual([
+      [{ value: "x".repeat(50_000) }],
+      [{ value: "y" }],
+    ]);
     expect(caller.toldOf("lost")).toHaveLength(1);
     expect(caller.toldOf("lost")[0]!.lost).toEqual([]);
   });
@@ -842,10 +864,70 @@ describe("peers that break the protocol", () => {
     ["a control message", [frame(FrameType.CONTROL, {})]],
     ["a method that was not announced", [frame(FrameType.CALL, { aux: 3, body: noArgs })]],
     ["a call without its number", [method, frame(FrameType.CALL, { body: new Uint8Array(3) })]],
-    ["fields that are cut short", [method, frame(FrameType.CALL, { flags: 2, body: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 200, 0, 1, 0, 9) })]],
-    ["fields longer than their block", [method, frame(FrameType.CALL, { flags: 2, body: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 1, 0, 200, 0, 1, 1) })]],
-    ["a time left that is no number", [method, frame(FrameType.CALL, { flags: 2, body: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 24, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0xf8, 0x7f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0) })]],
-    ["a priority that is no number", [method, frame(FrameType.CALL, { flags: 2, body: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 16, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0xf8, 0x7f, 0, 0, 0, 0) })]],
+    [
+      "fields that are cut short",
+      [method, frame(FrameType.CALL, { flags: 2, body: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 200, 0, 1, 0, 9) })],
+    ],
+    [
+      "fields longer than their block",
+      [
+        method,
+        frame(FrameType.CALL, { flags: 2, body: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 1, 0, 200, 0, 1, 1) }),
+      ],
+    ],
+    [
+      "a time left that is no number",
+      [
+        method,
+        frame(FrameType.CALL, {
+          flags: 2,
+          body: Uint8Array.of(
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            24,
+            0,
+            8,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0xf8,
+            0x7f,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+          ),
+        }),
+      ],
+    ],
+    [
+      "a priority that is no number",
+      [
+        method,
+        frame(FrameType.CALL, {
+          flags: 2,
+          body: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 16, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0xf8, 0x7f, 0, 0, 0, 0),
+        }),
+      ],
+    ],
     ["a credit without its bytes", [frame(FrameType.CREDIT, { aux: 1 })]],
     ["a frame over the limit", [Uint8Array.of(255, 255, 255, 255, 2, 0, 0, 0, 0, 0, 0, 0)]],
     ["a reason that is no value", [frame(FrameType.CANCEL, { flags: 1, body: Uint8Array.of(255, 255) })]],
@@ -856,7 +938,13 @@ describe("peers that break the protocol", () => {
     await wire.settle();
     const link = wire.raw();
     let told: { error: Error | undefined } | undefined;
-    link.near.start({ target: undefined, onTarget() {}, onBytes() {}, onWritable() {}, onClosed: (error) => (told = { error }) });
+    link.near.start({
+      target: undefined,
+      onTarget() {},
+      onBytes() {},
+      onWritable() {},
+      onClosed: (error) => (told = { error }),
+    });
     const destroyed = watchDestroy(link);
     link.near.write(preamble());
     for (const bytes of frames) link.near.write(bytes);
@@ -912,7 +1000,9 @@ describe("peers that break the protocol", () => {
     await wire.settle();
     caller.links[0]!.far.write(bytes);
     await wire.settle();
-    expect(caller.toldOf("lost")).toEqual([{ what: "lost", error: expect.any(ProtocolError), lost: [{ call, written: true }] }]);
+    expect(caller.toldOf("lost")).toEqual([
+      { what: "lost", error: expect.any(ProtocolError), lost: [{ call, written: true }] },
+    ]);
     expect(wire.acceptor.size).toBe(0);
     model.open[0]!.resolve(1);
     await wire.settle();

@@ -73,11 +73,15 @@ test("what expires may end other work of its tick, and begin more", () => {
   const entries: DeadlineEntry[] = [];
   let ended = 0;
   const later = new Work(clock, atMs + 40);
-  const works = Array.from({ length: 4 }, () => new Work(clock, atMs, () => {
-    ended++;
-    for (const entry of entries) deadlines.remove(entry);
-    if (ended === 1) deadlines.add(later);
-  }));
+  const works = Array.from(
+    { length: 4 },
+    () =>
+      new Work(clock, atMs, () => {
+        ended++;
+        for (const entry of entries) deadlines.remove(entry);
+        if (ended === 1) deadlines.add(later);
+      }),
+  );
   for (const work of works) entries.push(deadlines.add(work));
   clock.advance(20);
   expect(ended).toBe(1);
@@ -131,8 +135,10 @@ test("as a list that is searched whenever time passes", () => {
         const { deadlineMs, expiredAtMs } = work;
         const times = expiredAtMs.length;
         if (times > 1 || (removed && times > 0)) wrong.push(`${deadlineMs} expired ${times} times`);
-        else if (!removed && deadlineMs + TICK_MS < nowMs && times === 0) wrong.push(`${deadlineMs} has not expired at ${nowMs}`);
-        else if (times > 0 && expiredAtMs[0]! < deadlineMs) wrong.push(`${deadlineMs} expired early, at ${expiredAtMs[0]!}`);
+        else if (!removed && deadlineMs + TICK_MS < nowMs && times === 0)
+          wrong.push(`${deadlineMs} has not expired at ${nowMs}`);
+        else if (times > 0 && expiredAtMs[0]! < deadlineMs)
+          wrong.push(`${deadlineMs} expired early, at ${expiredAtMs[0]!}`);
         if (!removed && expiredAtMs.length === 0) open++;
       }
       expect([seed, wrong, deadlines.count, clock.pendingTimers]).toEqual([seed, [], open, open === 0 ? 0 : 1]);

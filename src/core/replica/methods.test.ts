@@ -35,7 +35,22 @@ class Model extends Base {
 }
 
 const callable = ["arrow", "made", "overridden", "usesHidden", "inherited"];
-const notCallable = ["constructor", "toString", "valueOf", "hasOwnProperty", "__proto__", "__defineGetter__", "isPrototypeOf", "data", "plain", "fixed", "#hidden", "hidden", "then", ""];
+const notCallable = [
+  "constructor",
+  "toString",
+  "valueOf",
+  "hasOwnProperty",
+  "__proto__",
+  "__defineGetter__",
+  "isPrototypeOf",
+  "data",
+  "plain",
+  "fixed",
+  "#hidden",
+  "hidden",
+  "then",
+  "",
+];
 
 test("own, inherited and function-valued fields are callable, and what every object has is not", () => {
   const model = new Model();

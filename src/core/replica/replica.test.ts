@@ -88,7 +88,11 @@ function open(maxOngoingRequests: number): {
   const replica = new Replica({
     identity: { app: "default", deployment: "Model", replicaId: "Model#1", rank: 0, worldSize: 1, codeVersion: "1" },
     clock,
-    contexts: { get: () => undefined, run: (_, fn) => fn(), call: (_, method, self, args) => Reflect.apply(method, self, args) },
+    contexts: {
+      get: () => undefined,
+      run: (_, fn) => fn(),
+      call: (_, method, self, args) => Reflect.apply(method, self, args),
+    },
     deadlines: new Deadlines(clock),
     maxOngoingRequests,
     maxRequests: 3,

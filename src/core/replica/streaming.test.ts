@@ -59,7 +59,8 @@ describe("iteratorOf", () => {
     expect(iteratorOf(generator)).toBe(generator);
     expect(iteratorOf(asyncGenerator)).toBe(asyncGenerator);
     expect(iteratorOf(new ReadableStream())).toHaveProperty("next");
-    for (const value of [[1], "text", new Map(), new Set(), new Uint8Array(2), {}, null, undefined, 5, () => {}]) expect(iteratorOf(value)).toBeUndefined();
+    for (const value of [[1], "text", new Map(), new Set(), new Uint8Array(2), {}, null, undefined, 5, () => {}])
+      expect(iteratorOf(value)).toBeUndefined();
     // Read once, like any of the above.
     expect(iteratorOf([1].values())).toBeDefined();
   });
@@ -68,11 +69,13 @@ describe("iteratorOf", () => {
 describe("pump", () => {
   test("a generator runs to its end at once, in its context", () => {
     const reader = new Reader();
-    reader.pump((function* () {
-      yield 1;
-      yield 2;
-      return 3;
-    })());
+    reader.pump(
+      (function* () {
+        yield 1;
+        yield 2;
+        return 3;
+      })(),
+    );
     expect(reader.items).toEqual([1, 2]);
     expect(reader.ends).toEqual(["end"]);
     expect(reader.runs).toBe(3);
@@ -80,11 +83,13 @@ describe("pump", () => {
 
   test("an async generator likewise, step by step", async () => {
     const reader = new Reader();
-    reader.pump((async function* () {
-      yield 1;
-      await Promise.resolve();
-      yield 2;
-    })());
+    reader.pump(
+      (async function* () {
+        yield 1;
+        await Promise.resolve();
+        yield 2;
+      })(),
+    );
     await turn();
     expect(reader.items).toEqual([1, 2]);
     expect(reader.ends).toEqual(["end"]);
@@ -112,9 +117,11 @@ describe("pump", () => {
   test("without credit nothing is produced; with credit it goes on", async () => {
     let produced = 0;
     const reader = new Reader(2);
-    reader.pump((async function* () {
-      for (;;) yield ++produced;
-    })());
+    reader.pump(
+      (async function* () {
+        for (;;) yield ++produced;
+      })(),
+    );
     await turn();
     expect(produced).toBe(2);
     reader.grant(3);
@@ -131,14 +138,16 @@ describe("pump", () => {
     const cleanup = Promise.withResolvers<void>();
     let cleaned = 0;
     const reader = new Reader(1);
-    reader.pump((async function* () {
-      try {
-        for (;;) yield 1;
-      } finally {
-        await cleanup.promise;
-        cleaned++;
-      }
-    })());
+    reader.pump(
+      (async function* () {
+        try {
+          for (;;) yield 1;
+        } finally {
+          await cleanup.promise;
+          cleaned++;
+        }
+      })(),
+    );
     await turn();
     reader.stop(new Error("cancelled"));
     reader.stop(new Error("again"));
@@ -153,9 +162,11 @@ describe("pump", () => {
   test("a stop while the producer works is heeded when its item comes, which is dropped", async () => {
     const work = Promise.withResolvers<string>();
     const reader = new Reader();
-    reader.pump((async function* () {
-      yield await work.promise;
-    })());
+    reader.pump(
+      (async function* () {
+        yield await work.promise;
+      })(),
+    );
     reader.stop(new Error("cancelled"));
     await turn();
     expect(reader.ends).toEqual([]);
@@ -169,13 +180,15 @@ describe("pump", () => {
     let cleaned = 0;
     const reader = new Reader();
     reader.itemError = new Error("a function cannot travel");
-    reader.pump((function* () {
-      try {
-        yield () => {};
-      } finally {
-        cleaned++;
-      }
-    })());
+    reader.pump(
+      (function* () {
+        try {
+          yield () => {};
+        } finally {
+          cleaned++;
+        }
+      })(),
+    );
     await turn();
     expect(cleaned).toBe(1);
     expect(reader.ends).toEqual([reader.itemError]);
@@ -184,31 +197,43 @@ describe("pump", () => {
   test("an iterator that returns what only looks like a promise is awaited", async () => {
     let n = 0;
     const reader = new Reader();
-    reader.pump({ next: () => ({ then: (resolve: (step: unknown) => void) => resolve(++n > 2 ? { done: true } : { done: false, value: n }) }) });
+    reader.pump({
+      next: () => ({
+        then: (resolve: (step: unknown) => void) => resolve(++n > 2 ? { done: true } : { done: false, value: n }),
+      }),
+    });
     await turn();
     expect(reader.items).toEqual([1, 2]);
     expect(reader.ends).toEqual(["end"]);
   });
 
-  test.each([[undefined], [null], [7], ["text"]])("an iterator whose step is %s fails, as the language has it", async (step) => {
-    for (const next of [() => step, () => Promise.resolve(step)]) {
-      const reader = new Reader();
-      reader.pump({ next });
-      await turn();
-      expect(reader.items).toEqual([]);
-      expect(reader.ends).toEqual([expect.any(TypeError)]);
-    }
-  });
+  test.each([[undefined], [null], [7], ["text"]])(
+    "an iterator whose step is %s fails, as the language has it",
+    async (step) => {
+      for (const next of [() => step, () => Promise.resolve(step)]) {
+        const reader = new Reader();
+        reader.pump({ next });
+        await turn();
+        expect(reader.items).toEqual([]);
+        expect(reader.ends).toEqual([expect.any(TypeError)]);
+      }
+    },
+  );
 
   test("a cleanup that fails is what the stream fails with", async () => {
     const reader = new Reader(1);
-    reader.pump((function* () {
-      try {
-        for (;;) yield 1;
-      } finally {
-        throw new Error("in the cleanup");
-      }
-    })());
+    const fail = (): never => {
+      throw new Error("in the cleanup");
+    };
+    reader.pump(
+      (function* () {
+        try {
+          for (;;) yield 1;
+        } finally {
+          fail();
+        }
+      })(),
+    );
     reader.stop(new Error("cancelled"));
     await turn();
     expect(reader.ends).toEqual([new Error("in the cleanup")]);
