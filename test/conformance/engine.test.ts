@@ -109,6 +109,6 @@ function openMemory(): Promise<OpenedEngine> {
   });
 }
 
-describeEngine("process engine", { isolated: true, loads: true, lastWords: true }, () => openSeparate("process"));
-describeEngine("thread engine", { isolated: true, loads: true, lastWords: false }, () => openSeparate("thread"));
-describeEngine("memory engine", { isolated: false, loads: false, lastWords: false }, openMemory);
+describeEngine("process engine", { isolated: true, loads: true }, () => openSeparate("process"));
+describeEngine("thread engine", { isolated: true, loads: true }, () => openSeparate("thread"));
+describeEngine("memory engine", { isolated: false, loads: false }, openMemory);

@@ -29,8 +29,6 @@ export interface EngineTraits {
   readonly isolated: boolean;
   /** The code is loaded by the replica, so loading can fail. */
   readonly loads: boolean;
-  /** What a replica wrote to stderr before it exited is known. */
-  readonly lastWords: boolean;
 }
 
 type MessageOf<T extends ReplicaMessage["type"]> = Extract<ReplicaMessage, { type: T }>;
@@ -362,7 +360,7 @@ export function describeEngine(name: string, traits: EngineTraits, open: () => P
       const exit = await replica.exit();
       expect(exit).toMatchObject({ code: 7, signal: null });
       expect(exit.description).toContain("exited with code 7");
-      if (traits.lastWords) expect(exit.description).toContain("these are my last words");
+      expect(exit.description).toContain("these are my last words");
     });
 
     test.runIf(traits.isolated)("one that crashes takes no other with it, and its error is told", async () => {

@@ -7,6 +7,7 @@ import type { Engine, ReplicaExit, ReplicaProcess, ReplicaProcessListener } from
 import type { ReplicaSpec } from "../../core/deployment/spec.ts";
 import { encodeBootstrap } from "../bootstrap.ts";
 import type { ControlServer } from "../control-server.ts";
+import { LastWords } from "../last-words.ts";
 import type { WireContext } from "../../wire/wire-context.ts";
 import type { Reaper } from "./reaper.ts";
 import type { RuntimeDirectory } from "./runtime-directory.ts";
@@ -24,8 +25,6 @@ const NOT_INHERITED = /^(--inspect|--eval$|-e$|--print$|-p$|-pe$|--check$|-c$|--
 const WITH_VALUE = /^(--eval|-e|--print|-p|-pe|--title)$/;
 /** How long a replica may take to exit when it has said goodbye. */
 const EXIT_MS = 2_000;
-/** Lines of a replica's last words that are worth showing. */
-const LAST_LINES = 20;
 
 const replicaMain = fileURLToPath(new URL(`./replica-main${extname(import.meta.url)}`, import.meta.url));
 
@@ -63,7 +62,7 @@ class ChildReplica implements ReplicaProcess {
   readonly #child: ChildProcess;
   readonly #slot: ReturnType<ControlServer["expect"]>;
   readonly #gone: Promise<void>;
-  #lastWords = "";
+  readonly #lastWords: LastWords;
   #killTimer: NodeJS.Timeout | undefined = undefined;
 
   constructor(engine: ProcessEngineOptions, options: ChildOptions) {
@@ -87,10 +86,7 @@ class ChildReplica implements ReplicaProcess {
     if (pid !== undefined) reaper.watch(pid);
     stdin!.on("error", () => {});
     stdin!.end(bootstrap);
-    stderr!.on("data", (chunk: Buffer) => {
-      process.stderr.write(chunk);
-      this.#lastWords = (this.#lastWords + chunk.toString()).slice(-8_192);
-    });
+    this.#lastWords = new LastWords(stderr!);
     let spawnError: Error | undefined;
     this.#child.on("error", (error) => {
       spawnError = error;
@@ -146,8 +142,7 @@ class ChildReplica implements ReplicaProcess {
 
   #describe(code: number | null, signal: NodeJS.Signals | null, error: Error | undefined): ReplicaExit {
     const what = error !== undefined ? `could not be started: ${error.message}` : signal === null ? `exited with code ${code}` : `was killed by ${signal}`;
-    const lines = this.#lastWords.trimEnd().split("\n").slice(-LAST_LINES).join("\n");
-    return { description: lines === "" ? what : `${what}; its last words:\n${lines}`, code, signal };
+    return { description: this.#lastWords.behind(what), code, signal };
   }
 }
 

@@ -9,6 +9,7 @@ import { portTransport } from "../../transport/message-port.ts";
 import type { Transport } from "../../wire/transport.ts";
 import type { WireContext } from "../../wire/wire-context.ts";
 import { encodeBootstrap } from "../bootstrap.ts";
+import { LastWords } from "../last-words.ts";
 import type { ControlServer, ControlSlot } from "../control-server.ts";
 
 export interface ThreadEngineOptions {
@@ -77,8 +78,10 @@ class ThreadReplica implements ReplicaProcess {
       name: spec.replicaId,
       workerData: { bootstrap, controlId: new Uint8Array(id) },
       env: { ...process.env, ...spec.options.env },
+      stderr: true,
       ...(spec.options.nodeOptions.length > 0 ? { execArgv: [...process.execArgv, ...spec.options.nodeOptions] } : {}),
     });
+    const lastWords = new LastWords(this.#worker.stderr);
     let failure: unknown;
     this.#worker.on("error", (error) => {
       failure = error;
@@ -90,7 +93,7 @@ class ThreadReplica implements ReplicaProcess {
         options.onGone();
         const what = this.#killed ? "was terminated" : `exited with code ${code}`;
         const because = failure instanceof Error ? `: ${failure.stack ?? failure.message}` : "";
-        listener.onExit({ description: what + because, code, signal: this.#killed ? "SIGKILL" : null });
+        listener.onExit({ description: lastWords.behind(what + because), code, signal: this.#killed ? "SIGKILL" : null });
         resolve();
       });
     });
