@@ -315,7 +315,7 @@ class Run {
       each.started++;
       return new Promise((resolve) => this.running.push({ id, complete: resolve }));
     };
-    const { expected } = this;
+    const { expected, running } = this;
     return {
       async plain(id: number, filling: string): Promise<unknown> {
         const each = expected[id]!;
@@ -327,14 +327,20 @@ class Run {
       async *stream(id: number): AsyncGenerator<string> {
         const each = expected[id]!;
         const begun = begin(id);
-        // Half of them have their items at once, the others when the test says so.
-        if (id % 2 === 0) await begun;
-        for (const item of each.items) {
-          each.produced++;
-          yield item;
+        try {
+          // Half of them have their items at once, the others when the test says so.
+          if (id % 2 === 0) await begun;
+          for (const item of each.items) {
+            each.produced++;
+            yield item;
+          }
+          await begun;
+          if (each.plan.kind === "broken stream") throw new Error(`error of ${id}`);
+        } finally {
+          // A cancelled producer that waits at an item ends there, and its work with it.
+          const at = running.findIndex((work) => work.id === id);
+          if (at >= 0) running.splice(at, 1);
         }
-        await begun;
-        if (each.plan.kind === "broken stream") throw new Error(`error of ${id}`);
       },
     };
   }

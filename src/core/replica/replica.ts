@@ -1,10 +1,12 @@
 import type { Clock } from "../contracts/clock.ts";
 import type { ContextStore } from "../contracts/context-store.ts";
-import { RequestTimeoutError, StreamMismatchError, UnknownMethodError } from "../errors.ts";
+import { RequestTimeoutError } from "../errors.ts";
 import type { RequestScope } from "../handle/context.ts";
 import type { Deadlines } from "../handle/deadlines.ts";
+import { Admission } from "./admission.ts";
 import { callableMethods, findMethod } from "./methods.ts";
 import type { IncomingCall, Peer } from "./incoming-call.ts";
+import { isAStream, notAStream, timedOutBefore, unknownMethod } from "./refusals.ts";
 import { ActiveRequest } from "./request-scope.ts";
 import { iteratorOf, pump } from "./streaming.ts";
 
@@ -29,9 +31,6 @@ export interface ReplicaOptions {
   onWorn?(reason: string): void;
 }
 
-/** A caller that was told of a free place and has not taken it within this time is passed over. */
-const OFFER_MS = 5;
-
 /**
  * One running instance of a user's class: admits calls up to the limit, runs them, and tells refused callers when a
  * place is free. Its own count is the truth about its load.
@@ -41,30 +40,26 @@ export class Replica {
   readonly #options: ReplicaOptions;
   readonly #active: ActiveRequest[] = [];
   readonly #peers = new Set<Peer>();
-  /** Callers that were refused, in the order in which they were. */
-  readonly #waiting: Peer[] = [];
+  readonly #admission: Admission;
   #target: object | Function | undefined = undefined;
-  #limit: number;
-  #ongoing = 0;
   #served = 0;
   #state: "starting" | "running" | "draining" = "starting";
-  #offering = false;
   #onDrained: (() => void) | undefined = undefined;
 
   constructor(options: ReplicaOptions) {
     this.#options = options;
     this.identity = options.identity;
-    this.#limit = options.maxOngoingRequests;
+    this.#admission = new Admission(options.clock, options.maxOngoingRequests);
   }
 
   /** Calls that may run at a time. */
   get maxOngoingRequests(): number {
-    return this.#limit;
+    return this.#admission.limit;
   }
 
   /** Calls that run now, of all callers; broadcasts take no place and do not count. */
   get ongoing(): number {
-    return this.#ongoing;
+    return this.#admission.ongoing;
   }
 
   /** Calls that were admitted since the start. */
@@ -79,8 +74,7 @@ export class Replica {
   }
 
   setLimit(maxOngoingRequests: number): void {
-    this.#limit = maxOngoingRequests;
-    this.#offer();
+    this.#admission.limit = maxOngoingRequests;
   }
 
   join(peer: Peer): void {
@@ -91,9 +85,7 @@ export class Replica {
   /** The caller's process is gone; its calls were cancelled by its session. */
   leave(peer: Peer): void {
     this.#peers.delete(peer);
-    const at = this.#waiting.indexOf(peer);
-    if (at >= 0) this.#waiting.splice(at, 1);
-    this.#offer();
+    this.#admission.forget(peer);
     this.#checkDrained();
   }
 
@@ -106,7 +98,7 @@ export class Replica {
   drain(): Promise<void> {
     if (this.#state !== "draining") {
       this.#state = "draining";
-      this.#waiting.length = 0;
+      this.#admission.close();
       for (const peer of this.#peers) peer.drain();
     }
     return new Promise((resolve) => {
@@ -124,22 +116,18 @@ export class Replica {
   accept(call: IncomingCall): void {
     const { peer } = call;
     if (this.#state !== "running") {
-      call.refuse("draining", this.#ongoing - peer.ongoing);
+      call.refuse("draining", this.#admission.othersThan(peer));
       return;
     }
-    if (this.#ongoing >= this.#limit && !call.broadcast) {
-      if (!peer.waiting) {
-        peer.waiting = true;
-        this.#waiting.push(peer);
-      }
-      call.refuse("full", this.#ongoing - peer.ongoing);
+    if (!call.broadcast && !this.#admission.hasRoom(peer)) {
+      call.refuse("full", this.#admission.othersThan(peer));
       return;
     }
     let args: unknown[];
     try {
       args = call.args();
     } catch (error) {
-      call.fail(error, this.#ongoing - peer.ongoing);
+      call.fail(error, this.#admission.othersThan(peer));
       return;
     }
     this.#run(call, args);
@@ -150,15 +138,12 @@ export class Replica {
     const request = new ActiveRequest(call, this.identity);
     if (call.deadlineMs !== Infinity) {
       if (call.deadlineMs <= clock.now()) {
-        call.fail(timedOutBefore(call), this.#ongoing - call.peer.ongoing);
+        call.fail(timedOutBefore(call), this.#admission.othersThan(call.peer));
         return;
       }
       request.deadline = deadlines.add(request);
     }
-    if (!call.broadcast) {
-      this.#ongoing++;
-      call.peer.ongoing++;
-    }
+    if (!call.broadcast) this.#admission.take(call.peer);
     this.#served++;
     if (this.#served === this.#options.maxRequests) this.#options.onWorn?.(`it has taken maxRequests (${this.#served}) requests`);
     request.index = this.#active.push(request) - 1;
@@ -211,9 +196,9 @@ export class Replica {
     }
     this.#finish(request);
     try {
-      call.result(value, this.#ongoing - call.peer.ongoing);
+      call.result(value, this.#admission.othersThan(call.peer));
     } catch (error) {
-      call.fail(error, this.#ongoing - call.peer.ongoing);
+      call.fail(error, this.#admission.othersThan(call.peer));
     }
   }
 
@@ -233,7 +218,7 @@ export class Replica {
           return;
         }
         this.#finish(request);
-        call.end(this.#ongoing - call.peer.ongoing);
+        call.end(this.#admission.othersThan(call.peer));
       },
       failed: (error) => this.#fail(request, error),
     });
@@ -241,7 +226,7 @@ export class Replica {
 
   #fail(request: ActiveRequest, error: unknown): void {
     this.#finish(request);
-    request.call.fail(timedOut(request) ?? error, this.#ongoing - request.call.peer.ongoing);
+    request.call.fail(timedOut(request) ?? error, this.#admission.othersThan(request.call.peer));
   }
 
   #finish(request: ActiveRequest): void {
@@ -256,34 +241,12 @@ export class Replica {
       this.#active[request.index] = last;
       last.index = request.index;
     }
-    if (!request.call.broadcast) {
-      this.#ongoing--;
-      request.call.peer.ongoing--;
-    }
-    if (this.#waiting.length > 0) this.#offer();
+    if (!request.call.broadcast) this.#admission.giveBack(request.call.peer);
     if (this.#onDrained !== undefined) this.#checkDrained();
   }
 
   #checkDrained(): void {
     if (this.#active.length === 0 && this.#peers.size === 0) this.#onDrained?.();
-  }
-
-  /** Tells as many waiting callers as there are free places; while more wait, whoever does not come is passed over soon. */
-  #offer(): void {
-    let free = this.#limit - this.#ongoing;
-    if (free <= 0 || this.#waiting.length === 0) return;
-    while (free > 0 && this.#waiting.length > 0) {
-      const peer = this.#waiting.shift()!;
-      peer.waiting = false;
-      peer.free(this.#ongoing - peer.ongoing);
-      free--;
-    }
-    if (this.#waiting.length === 0 || this.#offering) return;
-    this.#offering = true;
-    this.#options.clock.setTimer(OFFER_MS, () => {
-      this.#offering = false;
-      this.#offer();
-    });
   }
 }
 
@@ -302,31 +265,3 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 function timedOut({ endedBy }: ActiveRequest): RequestTimeoutError | undefined {
   return endedBy instanceof RequestTimeoutError ? endedBy : undefined;
 }
-
-function timedOutBefore(call: IncomingCall): RequestTimeoutError {
-  return new RequestTimeoutError(
-    `Request ${call.requestId} was not run: its ${call.timeoutMs} ms were over when ${call.method} was to begin. Give a longer timeoutMs, or more replicas.`,
-    { timeoutMs: call.timeoutMs, stopped: true },
-  );
-}
-
-function unknownMethod(target: object | Function, call: IncomingCall, deployment: string): UnknownMethodError {
-  const available = callableMethods(target);
-  const list = available.length === 0 ? "it has none" : `it has ${available.join(", ")}`;
-  return new UnknownMethodError(`Deployment "${deployment}" has no method "${call.method}": ${list}.`, { method: call.method, available });
-}
-
-function isAStream(call: IncomingCall, deployment: string): StreamMismatchError {
-  return new StreamMismatchError(
-    `${deployment}.${call.method} yields a stream: call it with handle.options({ stream: true }).${call.method}.remote(...) and iterate over what that gives.`,
-    { method: call.method },
-  );
-}
-
-function notAStream(call: IncomingCall, deployment: string): StreamMismatchError {
-  return new StreamMismatchError(
-    `${deployment}.${call.method} was called with stream: true, but it does not stream: it returned nothing to iterate. Call it without stream, or make it an async generator.`,
-    { method: call.method },
-  );
-}
-
