@@ -56,14 +56,18 @@ export class ModelCache<M> implements ModelHolder {
       this.#entries.delete(modelId);
     }
     this.#entries.set(modelId, entry);
-    if (scope !== undefined) this.#use(entry, scope);
-    if (entry.phase === "held") return Promise.resolve(entry.model!);
+    if (entry.phase === "held") {
+      const model = entry.model!;
+      this.#use(entry, scope);
+      return Promise.resolve(model);
+    }
     const waiting = entry;
     const waiter = new ModelWaiter<M>(scope, () => {
       waiting.waiters.delete(waiter);
       this.#advance();
     });
     entry.waiters.add(waiter);
+    this.#use(entry, scope);
     this.#advance();
     return waiter.outcome.promise;
   }
@@ -104,8 +108,9 @@ export class ModelCache<M> implements ModelHolder {
     timer?.cancel();
   }
 
-  #use(entry: ModelEntry<M>, scope: RequestScope): void {
-    if (entry.users.has(scope)) return;
+  /** Keeps the model while the request runs. */
+  #use(entry: ModelEntry<M>, scope: RequestScope | undefined): void {
+    if (scope === undefined || entry.users.has(scope)) return;
     entry.users.add(scope);
     scope.onEnd(() => {
       entry.users.delete(scope);
