@@ -19,11 +19,16 @@ interface Driver extends AsyncDisposable {
 }
 
 async function startDriver(what: string): Promise<Driver> {
-  const child = spawn(process.execPath, ["--conditions=heliostat-source", script, what], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, ["--conditions=heliostat-source", script, what], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let stderr = "";
   child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
   const exit = once(child, "exit") as Promise<[number | null, string | null]>;
-  const [line] = (await Promise.race([once(child.stdout, "data"), exit.then(([code]) => Promise.reject(new Error(`The driver ended with ${code}: ${stderr}`)))])) as [Buffer];
+  const [line] = (await Promise.race([
+    once(child.stdout, "data"),
+    exit.then(([code]) => Promise.reject(new Error(`The driver ended with ${code}: ${stderr}`))),
+  ])) as [Buffer];
   const replicas = JSON.parse(line.toString()) as number[];
   const children = childPids(child.pid!);
   return {
@@ -42,7 +47,11 @@ async function startDriver(what: string): Promise<Driver> {
 }
 
 async function expectAllGone({ pid, children }: Driver): Promise<void> {
-  await until(() => !children.some(isRunning) && socketDirectories(pid).length === 0, "replicas or sockets are left", GONE_MS);
+  await until(
+    () => !children.some(isRunning) && socketDirectories(pid).length === 0,
+    "replicas or sockets are left",
+    GONE_MS,
+  );
 }
 
 /** Semantics 32 and 33: nothing is left, however the driver ends. */

@@ -50,13 +50,19 @@ export function watchLeftovers(): () => Promise<void> {
     // A handle that was closed is gone one turn later.
     await nextTurn();
     const added = () => Object.entries(openResources()).filter(([kind, count]) => count > (before[kind] ?? 0));
-    await vi.waitFor(() => expect(added(), "open handles after shutdown").toEqual([]), { timeout: 1_000, interval: 10 });
+    await vi.waitFor(() => expect(added(), "open handles after shutdown").toEqual([]), {
+      timeout: 1_000,
+      interval: 10,
+    });
   };
 }
 
 /** No call of this process is waiting or running any more. */
 export async function quiet(): Promise<void> {
-  await vi.waitFor(() => expect(openInstances().flatMap(({ caller }) => caller.leftovers())).toEqual([]), { timeout: 2_000, interval: 5 });
+  await vi.waitFor(() => expect(openInstances().flatMap(({ caller }) => caller.leftovers())).toEqual([]), {
+    timeout: 2_000,
+    interval: 5,
+  });
 }
 
 /** Waits until something holds that another process decides. */

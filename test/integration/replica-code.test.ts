@@ -46,7 +46,9 @@ describe("a replica's code", () => {
   });
 
   it("is found among the exports of its module", async () => {
-    const exported = deployment(Elsewhere, { module: moduleOf("good.mjs", 'export class Elsewhere { call() { return "there"; } }') });
+    const exported = deployment(Elsewhere, {
+      module: moduleOf("good.mjs", 'export class Elsewhere { call() { return "there"; } }'),
+    });
     await using running = await start("processes", exported.bind());
     expect(await running.handle.remote()).toBe("there");
   });
@@ -78,7 +80,10 @@ describe("a replica's code", () => {
     const thread = { isolation: "thread" } as const;
     const inThread = calculator.options(thread).bind(2);
     const inProcess = calculator.options({ name: "Other" }).bind(3);
-    await using running = await start("processes", holder.options(thread).bind(inThread, { list: [inThread, inProcess], note: "n" }));
+    await using running = await start(
+      "processes",
+      holder.options(thread).bind(inThread, { list: [inThread, inProcess], note: "n" }),
+    );
     expect(await running.handle.remote(5)).toEqual([10, [10, 15], "n"]);
     const streams = await serve.run(streamer.options(thread).bind(), { name: "s", routePrefix: "/s" });
     const items: number[] = [];
@@ -86,7 +91,10 @@ describe("a replica's code", () => {
     expect(items).toEqual(Array.from({ length: 600 }, (_, i) => i));
     const errors = await serve.run(thrower.options(thread).bind(), { name: "e", routePrefix: "/e" });
     expect(await failureOf(errors.typed.remote())).toMatchObject({ name: "QuotaError", limit: 7 });
-    const members = await serve.run(member.options({ ...thread, numReplicas: 2 }).bind(), { name: "m", routePrefix: "/m" });
+    const members = await serve.run(member.options({ ...thread, numReplicas: 2 }).bind(), {
+      name: "m",
+      routePrefix: "/m",
+    });
     expect((await members.broadcast("rank")).sort()).toEqual([0, 1]);
     const { replicas } = (await serve.status()).applications["m"]!.deployments["Member"]!;
     expect(replicas.map(({ pid }) => pid)).toEqual([process.pid, process.pid]);

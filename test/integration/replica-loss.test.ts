@@ -149,6 +149,11 @@ async function retried<T>(call: () => PromiseLike<T>): Promise<T> {
 async function replaced(handle: DeploymentHandle<Fragile>, before: readonly number[]): Promise<void> {
   await until(async () => {
     const now = await handle.broadcast("pid").results({ returnExceptions: true });
-    return now.length === before.length && now.every((pid) => typeof pid === "number") && now.includes(before[1]!) && !now.includes(before[0]!);
+    return (
+      now.length === before.length &&
+      now.every((pid) => typeof pid === "number") &&
+      now.includes(before[1]!) &&
+      !now.includes(before[0]!)
+    );
   }, "the dead replica is not replaced");
 }

@@ -112,7 +112,10 @@ export function describeArguments(mode: Mode): void {
     let handle: DeploymentHandle<Gate>;
     let count = 0;
     beforeAll(async () => {
-      running = await start(mode, relay.bind(gate.options({ maxOngoingRequests: 1, maxQueuedRequests: 3 }).bind() as never));
+      running = await start(
+        mode,
+        relay.bind(gate.options({ maxOngoingRequests: 1, maxQueuedRequests: 3 }).bind() as never),
+      );
       handle = serve.getDeploymentHandle("Gate");
       // Both callers know the limits from here on.
       await handle.note.remote("warm");
@@ -138,7 +141,13 @@ export function describeArguments(mode: Mode): void {
       const queued = [1, 2, 3].map((i) => handle.note.remote(`q${i}`));
       const error = await failureOf(handle.note.remote("refused"));
       expect(error).toBeInstanceOf(BackPressureError);
-      expect(error).toMatchObject({ code: "BACK_PRESSURE", retryable: true, deployment: "Gate", queued: 3, maxQueuedRequests: 3 });
+      expect(error).toMatchObject({
+        code: "BACK_PRESSURE",
+        retryable: true,
+        deployment: "Gate",
+        queued: 3,
+        maxQueuedRequests: 3,
+      });
       await release(key);
       expect(await Promise.all(queued)).toEqual(["q1", "q2", "q3"]);
       expect(await events()).not.toContain("note refused");
@@ -149,7 +158,10 @@ export function describeArguments(mode: Mode): void {
       const queued = [
         handle.note.remote("a"),
         handle.options({ priority: 0 }).note.remote("b"),
-        serve.getDeploymentHandle<Gate>("Gate", "default").options({ methodName: "note" }).remote("c" as never),
+        serve
+          .getDeploymentHandle<Gate>("Gate", "default")
+          .options({ methodName: "note" })
+          .remote("c" as never),
       ];
       expect(await failureOf(handle.note.remote("d"))).toMatchObject({ code: "BACK_PRESSURE", queued: 3 });
       await release(key);
@@ -160,7 +172,10 @@ export function describeArguments(mode: Mode): void {
       const key = await hold();
       const queued = [1, 2, 3].map((i) => running.handle.forward.remote("note", `r${i}`));
       // The limit is the relay's own: this process may still wait.
-      await until(async () => (await running.handle.leftovers.remote()).join().includes("3 queued") || mode === "local", "the relay does not queue");
+      await until(
+        async () => (await running.handle.leftovers.remote()).join().includes("3 queued") || mode === "local",
+        "the relay does not queue",
+      );
       const error = await failureOf(running.handle.forward.remote("note", "refused"));
       expect(error).toBeInstanceOf(BackPressureError);
       expect(error).toMatchObject({ deployment: "Gate", queued: 3, maxQueuedRequests: 3, retryable: true });
@@ -190,7 +205,8 @@ export function describeArguments(mode: Mode): void {
       // One found room in the line, the limit applied to the others.
       const refused = outcomes.filter(({ status }) => status === "rejected").length;
       expect(refused).toBeLessThan(10);
-      for (const outcome of outcomes) if (outcome.status === "rejected") expect(outcome.reason).toBeInstanceOf(BackPressureError);
+      for (const outcome of outcomes)
+        if (outcome.status === "rejected") expect(outcome.reason).toBeInstanceOf(BackPressureError);
       expect(await Promise.all(queued)).toEqual(["u1", "u2"]);
     });
 
@@ -209,7 +225,11 @@ export function describeArguments(mode: Mode): void {
       const second = handle.note.remote("p second");
       await release(key);
       await Promise.all([low, high, second]);
-      expect((await events()).filter((event) => event.startsWith("note p "))).toEqual(["note p high", "note p low", "note p second"]);
+      expect((await events()).filter((event) => event.startsWith("note p "))).toEqual([
+        "note p high",
+        "note p low",
+        "note p second",
+      ]);
     });
 
     it("order by the time of the call, not of the resolving of its arguments", async () => {
@@ -242,7 +262,10 @@ export function describeArguments(mode: Mode): void {
   describe("limits", () => {
     it("hold over all callers", async () => {
       const limit = 3;
-      await using running = await start(mode, relay.options({ maxOngoingRequests: 100 }).bind(gate.options({ maxOngoingRequests: limit }).bind() as never));
+      await using running = await start(
+        mode,
+        relay.options({ maxOngoingRequests: 100 }).bind(gate.options({ maxOngoingRequests: limit }).bind() as never),
+      );
       const direct = serve.getDeploymentHandle<Gate>("Gate");
       const calls: PromiseLike<unknown>[] = [];
       for (let i = 0; i < 60; i++) {
@@ -256,7 +279,10 @@ export function describeArguments(mode: Mode): void {
     });
 
     it("never refuse a burst that finds free places", async () => {
-      await using running = await start(mode, gate.options({ maxOngoingRequests: 5, maxQueuedRequests: 1, numReplicas: 2 }).bind());
+      await using running = await start(
+        mode,
+        gate.options({ maxOngoingRequests: 5, maxQueuedRequests: 1, numReplicas: 2 }).bind(),
+      );
       for (let round = 0; round < 20; round++) {
         const burst = Array.from({ length: 10 }, (_, i) => running.handle.later.remote(i));
         expect(await Promise.all(burst)).toHaveLength(10);
@@ -267,8 +293,12 @@ export function describeArguments(mode: Mode): void {
     it("keep first in, first out at limit 1 over many calls", async () => {
       await using running = await start(mode, gate.options({ maxOngoingRequests: 1 }).bind());
       const keys = Array.from({ length: 200 }, (_, i) => `n${i}`);
-      await Promise.all(keys.map((key, i) => (i % 5 === 0 ? running.handle.wait.remote(key, 0) : running.handle.note.remote(key))));
-      const order = (await running.handle.events.remote()).filter((event) => !event.startsWith("end")).map((event) => event.split(" ")[1]);
+      await Promise.all(
+        keys.map((key, i) => (i % 5 === 0 ? running.handle.wait.remote(key, 0) : running.handle.note.remote(key))),
+      );
+      const order = (await running.handle.events.remote())
+        .filter((event) => !event.startsWith("end"))
+        .map((event) => event.split(" ")[1]);
       expect(order).toEqual(keys);
       await quiet();
     });

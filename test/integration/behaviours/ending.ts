@@ -127,7 +127,10 @@ export function describeEnding(mode: Mode): void {
       response.cancel();
       await failureOf(response);
       await until(async () => (await first.lateFailure.remote()) !== undefined, "the late call did not end");
-      expect(await first.lateFailure.remote()).toMatchObject({ name: "RequestCancelledError", code: "REQUEST_CANCELLED" });
+      expect(await first.lateFailure.remote()).toMatchObject({
+        name: "RequestCancelledError",
+        code: "REQUEST_CANCELLED",
+      });
       expect(await events()).not.toContain(`note ${key} late`);
     });
 
@@ -170,7 +173,8 @@ export function describeEnding(mode: Mode): void {
       let rejected = 0;
       for (let round = 0; round < 100; round++) {
         const calls = Array.from({ length: 100 }, (_, i) => {
-          const response = i % 3 === 0 ? wide.note.remote("") : i % 3 === 1 ? wide.later.remote(i) : first.forward.remote("later", i);
+          const response =
+            i % 3 === 0 ? wide.note.remote("") : i % 3 === 1 ? wide.later.remote(i) : first.forward.remote("later", i);
           if (random(4) === 0) response.cancel();
           else if (random(2) === 0) setImmediate(() => response.cancel());
           return response.then(
@@ -221,7 +225,9 @@ export function describeEnding(mode: Mode): void {
     });
 
     it("travel over three hops", async () => {
-      const error = await failureOf(running.handle.forward.options({ timeoutMs: 150 }).remote("forward", "untilAborted", key));
+      const error = await failureOf(
+        running.handle.forward.options({ timeoutMs: 150 }).remote("forward", "untilAborted", key),
+      );
       expect(error).toBeInstanceOf(RequestTimeoutError);
       expect(error).toMatchObject({ timeoutMs: 150, stopped: true });
       await happened(`abort ${key}: RequestTimeoutError`);
@@ -239,13 +245,21 @@ export function describeEnding(mode: Mode): void {
     });
 
     it("can be shortened by a nested call", async () => {
-      const error = await failureOf(first.forwardWith.options({ timeoutMs: 5_000 }).remote({ method: "untilAborted", options: { timeoutMs: 30 } }, key));
+      const error = await failureOf(
+        first.forwardWith
+          .options({ timeoutMs: 5_000 })
+          .remote({ method: "untilAborted", options: { timeoutMs: 30 } }, key),
+      );
       expect(error).toMatchObject({ code: "REQUEST_TIMEOUT", timeoutMs: 30, stopped: true });
       await happened(`abort ${key}: RequestTimeoutError`);
     });
 
     it("are never lengthened by a nested call", async () => {
-      const error = await failureOf(first.forwardWith.options({ timeoutMs: 60 }).remote({ method: "untilAborted", options: { timeoutMs: 5_000 } }, key));
+      const error = await failureOf(
+        first.forwardWith
+          .options({ timeoutMs: 60 })
+          .remote({ method: "untilAborted", options: { timeoutMs: 5_000 } }, key),
+      );
       expect(error).toMatchObject({ code: "REQUEST_TIMEOUT", timeoutMs: 60, stopped: true });
       await happened(`abort ${key}: RequestTimeoutError`);
     });
@@ -253,7 +267,10 @@ export function describeEnding(mode: Mode): void {
     it("reject what is called after they have passed, and it is never sent", async () => {
       const error = await failureOf(first.callAfterAbort.options({ timeoutMs: 40 }).remote("note", `${key} late`));
       expect(error).toMatchObject({ code: "REQUEST_TIMEOUT", timeoutMs: 40, stopped: true });
-      await until(async () => (await first.lateFailure.remote())?.code === "REQUEST_TIMEOUT", "the late call did not end");
+      await until(
+        async () => (await first.lateFailure.remote())?.code === "REQUEST_TIMEOUT",
+        "the late call did not end",
+      );
       expect(await first.lateFailure.remote()).toMatchObject({ name: "RequestTimeoutError", timeoutMs: 40 });
       expect(await events()).not.toContain(`note ${key} late`);
     });

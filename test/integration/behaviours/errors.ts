@@ -91,7 +91,14 @@ export function describeErrors(mode: Mode): void {
         const error = await failureOf(call(hops, "ours"));
         expect(error).toBeInstanceOf(BackPressureError);
         expect(error).toBeInstanceOf(HeliostatError);
-        expect(error).toMatchObject({ name: "BackPressureError", code: "BACK_PRESSURE", retryable: true, deployment: "Elsewhere", queued: 3, maxQueuedRequests: 2 });
+        expect(error).toMatchObject({
+          name: "BackPressureError",
+          code: "BACK_PRESSURE",
+          retryable: true,
+          deployment: "Elsewhere",
+          queued: 3,
+          maxQueuedRequests: 2,
+        });
       });
 
       it.each(["text", "", 5, 0, null, undefined, true, { a: [1] }])("are %j if that was thrown", async (value) => {
@@ -146,5 +153,7 @@ export function describeErrors(mode: Mode): void {
 }
 
 function pids({ applications }: Awaited<ReturnType<typeof serve.status>>): unknown[] {
-  return Object.values(applications["default"]!.deployments).flatMap(({ replicas }) => replicas.map(({ replicaId, pid }) => [replicaId, pid]));
+  return Object.values(applications["default"]!.deployments).flatMap(({ replicas }) =>
+    replicas.map(({ replicaId, pid }) => [replicaId, pid]),
+  );
 }

@@ -1,6 +1,6 @@
 import { ConfigError, DeploymentUnavailableError, serve, UnknownMethodError, type DeploymentHandle } from "heliostat";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { Calculator, calculator, double, holder, made, triple } from "../../fixtures/calculator.ts";
+import { calculator, double, holder, made, triple, type Calculator } from "../../fixtures/calculator.ts";
 import { failureOf, quiet, start, type Mode, type Running } from "../harness.ts";
 
 /** Semantics 1, 30, 34; api.md: `.remote`, methods, `.options`, derived handles, handles as values. */
@@ -64,7 +64,21 @@ export function describeHandles(mode: Mode): void {
         expect(error).toMatchObject({ code: "UNKNOWN_METHOD", retryable: false, method: methodName });
         const { available } = error as UnknownMethodError;
         expect([...available].sort()).toEqual(
-          ["call", "checkHealth", "count", "handleBack", "handles", "identity", "inherited", "internal", "later", "nothing", "overridden", "scale", "useHandle"].sort(),
+          [
+            "call",
+            "checkHealth",
+            "count",
+            "handleBack",
+            "handles",
+            "identity",
+            "inherited",
+            "internal",
+            "later",
+            "nothing",
+            "overridden",
+            "scale",
+            "useHandle",
+          ].sort(),
         );
         expect(error.message).toContain("scale");
       },
@@ -132,19 +146,23 @@ export function describeHandles(mode: Mode): void {
     });
 
     it("refuses methodName on a handle that is one method", () => {
-      expect(thrownBy(() => handle.later.options({ methodName: "call" } as object))).toMatchObject({ path: "methodName" });
+      expect(thrownBy(() => handle.later.options({ methodName: "call" } as object))).toMatchObject({
+        path: "methodName",
+      });
     });
 
     it("takes a handle as argument, result and part of a result; application, deployment and options travel", async () => {
       expect(await handle.useHandle.remote(handle, 3)).toBe(30);
-      const back = (await handle.handleBack.remote(handle.options({ methodName: "later", timeoutMs: 4_000 }) as never)).handle;
+      const back = (await handle.handleBack.remote(handle.options({ methodName: "later", timeoutMs: 4_000 }) as never))
+        .handle;
       expect([back.appName, back.deploymentName]).toEqual(["default", "Calculator"]);
       expect(await (back as unknown as { remote(x: number): Promise<number> }).remote(7)).toBe(70);
     });
 
     it("takes handles as stream items", async () => {
       const results: number[] = [];
-      for await (const item of handle.options({ stream: true }).handles.remote(handle)) results.push(await item.later.remote(1));
+      for await (const item of handle.options({ stream: true }).handles.remote(handle))
+        results.push(await item.later.remote(1));
       expect(results).toEqual([10, 10]);
     });
 
@@ -156,12 +174,18 @@ export function describeHandles(mode: Mode): void {
     });
 
     it("rejects calls to deployments and applications that do not exist", async () => {
-      for (const unknown of [serve.getDeploymentHandle<Calculator>("Nobody"), serve.getDeploymentHandle<Calculator>("Calculator", "nowhere"), serve.getAppHandle<Calculator>("nowhere")]) {
+      for (const unknown of [
+        serve.getDeploymentHandle<Calculator>("Nobody"),
+        serve.getDeploymentHandle<Calculator>("Calculator", "nowhere"),
+        serve.getAppHandle<Calculator>("nowhere"),
+      ]) {
         const error = await failureOf(unknown.remote(1, 2));
         expect(error).toBeInstanceOf(DeploymentUnavailableError);
         expect(error).toMatchObject({ code: "DEPLOYMENT_UNAVAILABLE", retryable: false });
       }
-      expect((await failureOf(serve.getDeploymentHandle<Calculator>("Nobody").remote(1, 2))).message).toContain("Nobody");
+      expect((await failureOf(serve.getDeploymentHandle<Calculator>("Nobody").remote(1, 2))).message).toContain(
+        "Nobody",
+      );
     });
 
     it("warns once about useNewHandleApi, on stderr, and does nothing else", async () => {
@@ -201,7 +225,9 @@ export function describeHandles(mode: Mode): void {
     it("get handles at top level and nested; the same application twice is one deployment", async () => {
       const shared = calculator.bind(2);
       const other = calculator.options({ name: "Other" }).bind(3);
-      await using running = await start(mode, holder.bind(shared, { list: [shared, other], note: "n" }), { name: "held" });
+      await using running = await start(mode, holder.bind(shared, { list: [shared, other], note: "n" }), {
+        name: "held",
+      });
       expect(await running.handle.remote(5)).toEqual([10, [10, 15], "n"]);
       expect(await running.handle.names.remote()).toEqual(["held", "Calculator"]);
       const { applications } = await serve.status();

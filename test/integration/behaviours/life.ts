@@ -1,7 +1,14 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ConfigError, DeploymentFailedError, DeploymentUnavailableError, HeliostatError, serve, type Application } from "heliostat";
+import {
+  ConfigError,
+  DeploymentFailedError,
+  DeploymentUnavailableError,
+  HeliostatError,
+  serve,
+  type Application,
+} from "heliostat";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { calculator } from "../../fixtures/calculator.ts";
 import { gate } from "../../fixtures/gate.ts";
@@ -56,7 +63,9 @@ export function describeLife(mode: Mode): void {
       ["health", undefined, "not well from the start"],
     ] as const)("rejects with the user's error if the %s fails", async (misfortune, userConfig, message) => {
       const end = watchLeftovers();
-      const app = recorder.options({ maxConstructorRetryCount: 1, ...(userConfig === undefined ? {} : { userConfig }) }).bind(file, misfortune);
+      const app = recorder
+        .options({ maxConstructorRetryCount: 1, ...(userConfig === undefined ? {} : { userConfig }) })
+        .bind(file, misfortune);
       const error = await failureOf(serve.run(app, { local }));
       expect(error).toBeInstanceOf(DeploymentFailedError);
       expect(error).toMatchObject({ code: "DEPLOYMENT_FAILED", retryable: false, deployment: "Recorder" });
@@ -72,9 +81,21 @@ export function describeLife(mode: Mode): void {
 
     it.each([
       ["an async create", neverMade.options({ maxConstructorRetryCount: 1 }).bind(), "could not be made"],
-      ["a create that gives no instance", wronglyMade.options({ maxConstructorRetryCount: 1 }).bind() as never, "must give an instance"],
-      ["a userConfig without reconfigure()", fixed.options({ maxConstructorRetryCount: 1, userConfig: {} }).bind(), "reconfigure"],
-      ["a deployment behind the ingress", front.bind(fixed.options({ name: "Back", maxConstructorRetryCount: 1, userConfig: {} }).bind()), "Back"],
+      [
+        "a create that gives no instance",
+        wronglyMade.options({ maxConstructorRetryCount: 1 }).bind() as never,
+        "must give an instance",
+      ],
+      [
+        "a userConfig without reconfigure()",
+        fixed.options({ maxConstructorRetryCount: 1, userConfig: {} }).bind(),
+        "reconfigure",
+      ],
+      [
+        "a deployment behind the ingress",
+        front.bind(fixed.options({ name: "Back", maxConstructorRetryCount: 1, userConfig: {} }).bind()),
+        "Back",
+      ],
     ])("rejects with the reason for %s", async (_, app, text) => {
       const end = watchLeftovers();
       const error = await failureOf(serve.run(app as Application<unknown>, { local }));
@@ -85,8 +106,12 @@ export function describeLife(mode: Mode): void {
 
     it("leaves nothing callable behind a failure, and can be tried again", async () => {
       const end = watchLeftovers();
-      await failureOf(serve.run(recorder.options({ maxConstructorRetryCount: 1 }).bind(file, "constructor"), { local }));
-      expect(await failureOf(serve.getDeploymentHandle<Fixed>("Recorder").remote())).toBeInstanceOf(DeploymentUnavailableError);
+      await failureOf(
+        serve.run(recorder.options({ maxConstructorRetryCount: 1 }).bind(file, "constructor"), { local }),
+      );
+      expect(await failureOf(serve.getDeploymentHandle<Fixed>("Recorder").remote())).toBeInstanceOf(
+        DeploymentUnavailableError,
+      );
       const handle = await serve.run(recorder.bind(file), { local });
       expect((await handle.identity.remote()).file).toBe(file);
       await end();
@@ -148,7 +173,9 @@ export function describeLife(mode: Mode): void {
 
     it("keeps what runs when a new version cannot start", async () => {
       await using running = await start(mode, recorder.bind(file));
-      const error = await failureOf(serve.run(recorder.options({ maxConstructorRetryCount: 1 }).bind(file, "constructor"), { local }));
+      const error = await failureOf(
+        serve.run(recorder.options({ maxConstructorRetryCount: 1 }).bind(file, "constructor"), { local }),
+      );
       expect(error).toBeInstanceOf(DeploymentFailedError);
       expect((await running.handle.identity.remote()).file).toBe(file);
     });
@@ -221,7 +248,12 @@ export function describeLife(mode: Mode): void {
       const handle = await serve.run(calculator.bind(1), { local });
       expect(await handle.remote(1, 1)).toBe(2);
       await serve.shutdown();
-      for (const call of [handle.remote(1, 1), handle.later.remote(1), handle.options({ stream: true }).handles.remote(handle).next(), handle.broadcast("nothing")]) {
+      for (const call of [
+        handle.remote(1, 1),
+        handle.later.remote(1),
+        handle.options({ stream: true }).handles.remote(handle).next(),
+        handle.broadcast("nothing"),
+      ]) {
         expect(await failureOf(call)).toBeInstanceOf(DeploymentUnavailableError);
       }
       expect(await failureOf(serve.getAppHandle<Fixed>("default").remote())).toBeInstanceOf(DeploymentUnavailableError);
@@ -232,7 +264,11 @@ export function describeLife(mode: Mode): void {
       const end = watchLeftovers();
       const options = { gracefulShutdownTimeoutMs: 100, maxOngoingRequests: 1 };
       const gates = await serve.run(gate.options(options).bind(), { local, name: "a", routePrefix: "/a" });
-      const streams = await serve.run(relay.options(options).bind(streamer.options(options).bind() as never), { local, name: "b", routePrefix: "/b" });
+      const streams = await serve.run(relay.options(options).bind(streamer.options(options).bind() as never), {
+        local,
+        name: "b",
+        routePrefix: "/b",
+      });
       const running = gates.untilAborted.remote("running");
       const queued = gates.note.remote("queued");
       const broadcast = gates.broadcast("untilAborted", "broadcast");

@@ -11,7 +11,10 @@ export function describeMembers(mode: Mode): void {
   describe("broadcasts", () => {
     let running: Running<Member>;
     beforeAll(async () => {
-      running = await start(mode, member.options({ numReplicas: 3, maxOngoingRequests: 1, maxQueuedRequests: 1 }).bind());
+      running = await start(
+        mode,
+        member.options({ numReplicas: 3, maxOngoingRequests: 1, maxQueuedRequests: 1 }).bind(),
+      );
     });
     afterEach(quiet);
     afterAll(() => running[Symbol.asyncDispose]());
@@ -42,7 +45,9 @@ export function describeMembers(mode: Mode): void {
       expect(error).toBeInstanceOf(RangeError);
       expect(error.message).toBe("rank 1 fails");
       const results = await running.handle.broadcast("failAt", 1).results({ returnExceptions: true });
-      expect(results.map((result) => (result instanceof RangeError ? "failed" : result))).toEqual(ranks.map((rank) => (rank === 1 ? "failed" : rank)));
+      expect(results.map((result) => (result instanceof RangeError ? "failed" : result))).toEqual(
+        ranks.map((rank) => (rank === 1 ? "failed" : rank)),
+      );
     });
 
     it("ignore methodName and stream of the handle", async () => {
@@ -55,7 +60,10 @@ export function describeMembers(mode: Mode): void {
     });
 
     it("reject arguments that cannot travel, and do not throw", async () => {
-      expect(await failureOf(running.handle.broadcast("reset", (() => 1) as never))).toMatchObject({ code: "SERIALIZATION", path: "args[0]" });
+      expect(await failureOf(running.handle.broadcast("reset", (() => 1) as never))).toMatchObject({
+        code: "SERIALIZATION",
+        path: "args[0]",
+      });
     });
 
     it("go on when results() waits no longer, and end with cancel()", async () => {
@@ -69,7 +77,11 @@ export function describeMembers(mode: Mode): void {
     });
 
     it("have a deadline, and a signal", async () => {
-      expect(await failureOf(running.handle.options({ timeoutMs: 40 }).broadcast("waitAt", 0))).toMatchObject({ code: "REQUEST_TIMEOUT", stopped: true, timeoutMs: 40 });
+      expect(await failureOf(running.handle.options({ timeoutMs: 40 }).broadcast("waitAt", 0))).toMatchObject({
+        code: "REQUEST_TIMEOUT",
+        stopped: true,
+        timeoutMs: 40,
+      });
       const controller = new AbortController();
       const response = running.handle.options({ signal: controller.signal }).broadcast("waitAt", 0);
       controller.abort("enough");
@@ -77,18 +89,31 @@ export function describeMembers(mode: Mode): void {
     });
 
     it("start at once where every place is taken and nobody may wait", async () => {
-      await using busy = await startBeside(mode, gate.options({ numReplicas: 2, maxOngoingRequests: 1, maxQueuedRequests: 1 }).bind(), "busy");
+      await using busy = await startBeside(
+        mode,
+        gate.options({ numReplicas: 2, maxOngoingRequests: 1, maxQueuedRequests: 1 }).bind(),
+        "busy",
+      );
       const held = [busy.handle.hold.remote("a"), busy.handle.hold.remote("b")];
-      await until(async () => (await busy.handle.broadcast("events")).flat().length === 2, "not both replicas are busy");
+      await until(
+        async () => (await busy.handle.broadcast("events")).flat().length === 2,
+        "not both replicas are busy",
+      );
       const queued = busy.handle.note.remote("c");
-      expect(await failureOf(busy.handle.note.remote("d"))).toMatchObject({ code: "BACK_PRESSURE", queued: 1, maxQueuedRequests: 1 });
+      expect(await failureOf(busy.handle.note.remote("d"))).toMatchObject({
+        code: "BACK_PRESSURE",
+        queued: 1,
+        maxQueuedRequests: 1,
+      });
       expect(await busy.handle.broadcast("note", "now")).toEqual(["now", "now"]);
       await busy.handle.broadcast("releaseAll");
       expect(await Promise.all([...held, queued])).toEqual(["a", "b", "c"]);
     });
 
     it("to a deployment that does not exist are rejected", async () => {
-      expect(await failureOf(serve.getDeploymentHandle<Member>("Nobody").broadcast("rank"))).toMatchObject({ code: "DEPLOYMENT_UNAVAILABLE" });
+      expect(await failureOf(serve.getDeploymentHandle<Member>("Nobody").broadcast("rank"))).toMatchObject({
+        code: "DEPLOYMENT_UNAVAILABLE",
+      });
     });
   });
 
@@ -96,7 +121,10 @@ export function describeMembers(mode: Mode): void {
     it("wait until there are replicas", async () => {
       await using app = await start(mode, calculator.bind());
       const starting = serve.run(slowStart.bind(150), { name: "slow", local: mode === "local" });
-      await until(async () => (await serve.status()).applications["slow"]?.status === "DEPLOYING", "the application is not deployed");
+      await until(
+        async () => (await serve.status()).applications["slow"]?.status === "DEPLOYING",
+        "the application is not deployed",
+      );
       const early = serve.getAppHandle<SlowStart>("slow");
       const results = early.broadcast("call").results();
       const result = early.remote();
@@ -133,12 +161,18 @@ export function describeMembers(mode: Mode): void {
 
     it("know the deadline, which is inherited", async () => {
       const before = Date.now();
-      const { there, deadlineHere } = (await running.handle.context.options({ timeoutMs: 10_000 }).remote()) as { there: { deadline: number }; deadlineHere: number };
+      const { there, deadlineHere } = (await running.handle.context.options({ timeoutMs: 10_000 }).remote()) as {
+        there: { deadline: number };
+        deadlineHere: number;
+      };
       for (const deadline of [deadlineHere, there.deadline]) {
         expect(deadline).toBeGreaterThanOrEqual(before + 9_900);
         expect(deadline).toBeLessThanOrEqual(Date.now() + 10_100);
       }
-      const without = (await running.handle.context.remote()) as { there: { deadline: unknown }; deadlineHere: unknown };
+      const without = (await running.handle.context.remote()) as {
+        there: { deadline: unknown };
+        deadlineHere: unknown;
+      };
       expect([without.deadlineHere, without.there.deadline]).toEqual([undefined, undefined]);
     });
 
@@ -172,7 +206,11 @@ export function describeMembers(mode: Mode): void {
     });
 
     it("do not exist outside: an error says so", async () => {
-      for (const ask of [() => serve.getRequestContext(), () => serve.getMultiplexedModelId(), () => serve.getReplicaContext()]) {
+      for (const ask of [
+        () => serve.getRequestContext(),
+        () => serve.getMultiplexedModelId(),
+        () => serve.getReplicaContext(),
+      ]) {
         expect(ask).toThrow(HeliostatError);
         expect(ask).toThrow(/outside/);
       }

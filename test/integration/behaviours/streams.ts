@@ -24,14 +24,20 @@ export function describeStreams(mode: Mode): void {
     afterEach(quiet);
     afterAll(() => running[Symbol.asyncDispose]());
 
-    const happened = (event: string) => until(async () => (await plain.events.remote()).includes(event), `"${event}" did not happen`);
+    const happened = (event: string) =>
+      until(async () => (await plain.events.remote()).includes(event), `"${event}" did not happen`);
     const oneToN = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
-    it.each(["numbers", "syncNumbers", "readable", "laterNumbers"] as const)("give every item in order (%s)", async (method) => {
-      for (const n of [0, 1, 255, 256, 257, 2_000]) {
-        expect(await collect(handle.options({ methodName: method }).remote(n) as AsyncIterable<number>)).toEqual(oneToN(n));
-      }
-    });
+    it.each(["numbers", "syncNumbers", "readable", "laterNumbers"] as const)(
+      "give every item in order (%s)",
+      async (method) => {
+        for (const n of [0, 1, 255, 256, 257, 2_000]) {
+          expect(await collect(handle.options({ methodName: method }).remote(n) as AsyncIterable<number>)).toEqual(
+            oneToN(n),
+          );
+        }
+      },
+    );
 
     it("give values of every kind, undefined and null among them", async () => {
       const values = [undefined, null, 0, "", new Date(5), { a: new Map([[1, 2]]) }, new Uint8Array([1, 2])];
@@ -39,7 +45,13 @@ export function describeStreams(mode: Mode): void {
     });
 
     it("give large items", async () => {
-      const values = [new Uint8Array(300_000).fill(1), "small", new Uint8Array(100_000).fill(2), "x".repeat(200_000), "small again"];
+      const values = [
+        new Uint8Array(300_000).fill(1),
+        "small",
+        new Uint8Array(100_000).fill(2),
+        "x".repeat(200_000),
+        "small again",
+      ];
       expect(await collect(handle.values.remote(values))).toEqual(values);
     });
 
@@ -54,20 +66,23 @@ export function describeStreams(mode: Mode): void {
       ]);
     });
 
-    it.each(["failAfter", "failAfterSync"] as const)("deliver an error after the items before it, once (%s)", async (method) => {
-      const stream = handle.options({ methodName: method }).remote(300) as AsyncIterableIterator<number>;
-      const items: number[] = [];
-      const error = await failureOf(
-        (async () => {
-          for await (const item of stream) items.push(item);
-        })(),
-      );
-      expect(error).toBeInstanceOf(RangeError);
-      expect(error.message).toBe("no more");
-      expect(error.stack).toContain("streamer.ts");
-      expect(items).toEqual(oneToN(300));
-      expect(await stream.next()).toEqual({ value: undefined, done: true });
-    });
+    it.each(["failAfter", "failAfterSync"] as const)(
+      "deliver an error after the items before it, once (%s)",
+      async (method) => {
+        const stream = handle.options({ methodName: method }).remote(300) as AsyncIterableIterator<number>;
+        const items: number[] = [];
+        const error = await failureOf(
+          (async () => {
+            for await (const item of stream) items.push(item);
+          })(),
+        );
+        expect(error).toBeInstanceOf(RangeError);
+        expect(error.message).toBe("no more");
+        expect(error.stack).toContain("streamer.ts");
+        expect(items).toEqual(oneToN(300));
+        expect(await stream.next()).toEqual({ value: undefined, done: true });
+      },
+    );
 
     it("never throw at .remote(): the first next() rejects", async () => {
       const stream = handle.options({ methodName: "missing" as "numbers" }).remote(1);
@@ -75,19 +90,24 @@ export function describeStreams(mode: Mode): void {
       expect(await stream.next()).toEqual({ value: undefined, done: true });
     });
 
-    it.each(["endless", "endlessSync"] as const)("stop their producer at the window, and go on when it is read (%s)", async (method) => {
-      const stream = handle.options({ methodName: method }).remote(`window ${method}`) as AsyncIterableIterator<number>;
-      expect(await stream.next()).toEqual({ value: 0, done: false });
-      const stuck = await stopsGrowing(() => plain.produced.remote());
-      expect(stuck).toBeLessThanOrEqual(WINDOW_ITEMS + 2);
-      expect(stuck).toBeGreaterThan(100);
-      for (let i = 1; i <= 1_000; i++) expect((await stream.next()).value).toBe(i);
-      const later = await stopsGrowing(() => plain.produced.remote());
-      expect(later).toBeGreaterThan(1_000);
-      expect(later).toBeLessThanOrEqual(1_000 + WINDOW_ITEMS + 2);
-      await stream.return!();
-      await happened(`stopped window ${method}`);
-    });
+    it.each(["endless", "endlessSync"] as const)(
+      "stop their producer at the window, and go on when it is read (%s)",
+      async (method) => {
+        const stream = handle
+          .options({ methodName: method })
+          .remote(`window ${method}`) as AsyncIterableIterator<number>;
+        expect(await stream.next()).toEqual({ value: 0, done: false });
+        const stuck = await stopsGrowing(() => plain.produced.remote());
+        expect(stuck).toBeLessThanOrEqual(WINDOW_ITEMS + 2);
+        expect(stuck).toBeGreaterThan(100);
+        for (let i = 1; i <= 1_000; i++) expect((await stream.next()).value).toBe(i);
+        const later = await stopsGrowing(() => plain.produced.remote());
+        expect(later).toBeGreaterThan(1_000);
+        expect(later).toBeLessThanOrEqual(1_000 + WINDOW_ITEMS + 2);
+        await stream.return!();
+        await happened(`stopped window ${method}`);
+      },
+    );
 
     it("stop their producer at 1 MiB of large items, and keep memory flat", async () => {
       const bytes = 65_536;
@@ -208,13 +228,16 @@ export function describeStreams(mode: Mode): void {
       await happened("stopped behind");
     });
 
-    it.each(["numbers", "syncNumbers", "readable", "laterNumbers"] as const)("called without stream: true say so (%s)", async (method) => {
-      const error = await failureOf(plain.options({ methodName: method }).remote(3));
-      expect(error).toBeInstanceOf(StreamMismatchError);
-      expect(error).toMatchObject({ code: "STREAM_MISMATCH", retryable: false, method });
-      expect(error.message).toContain(method);
-      expect(error.message).toContain("stream: true");
-    });
+    it.each(["numbers", "syncNumbers", "readable", "laterNumbers"] as const)(
+      "called without stream: true say so (%s)",
+      async (method) => {
+        const error = await failureOf(plain.options({ methodName: method }).remote(3));
+        expect(error).toBeInstanceOf(StreamMismatchError);
+        expect(error).toMatchObject({ code: "STREAM_MISMATCH", retryable: false, method });
+        expect(error.message).toContain(method);
+        expect(error.message).toContain("stream: true");
+      },
+    );
 
     it("called without stream: true do not run", async () => {
       await failureOf(plain.marked.remote());

@@ -7,7 +7,17 @@ class Money {
   readonly cents = 5;
 }
 
-const plain = { s: "text ü 😀", n: 1.5, big: 2 ** 40, i: -7, t: true, f: false, z: null, list: [1, [2, { a: [] }]], o: {} };
+const plain = {
+  s: "text ü 😀",
+  n: 1.5,
+  big: 2 ** 40,
+  i: -7,
+  t: true,
+  f: false,
+  z: null,
+  list: [1, [2, { a: [] }]],
+  o: {},
+};
 
 /** What a format carries, beyond plain values. */
 const rich: Record<string, unknown> = {
@@ -16,11 +26,19 @@ const rich: Record<string, unknown> = {
   "-0": -0,
   BigInt: [0n, -1n, 2n ** 100n],
   Date: new Date(1_234_567_890_123),
-  Map: new Map<unknown, unknown>([["a", 1], [{ k: 1 }, new Set([1])]]),
+  Map: new Map<unknown, unknown>([
+    ["a", 1],
+    [{ k: 1 }, new Set([1])],
+  ]),
   Set: new Set(["a", 1, null]),
   RegExp: /a+b/gi,
   Uint8Array: new Uint8Array([1, 2, 3]),
-  "other typed arrays": [new Float64Array([1.5, Number.NaN]), new Int32Array([-1]), new BigInt64Array([-5n]), new Uint16Array([65_535])],
+  "other typed arrays": [
+    new Float64Array([1.5, Number.NaN]),
+    new Int32Array([-1]),
+    new BigInt64Array([-5n]),
+    new Uint16Array([65_535]),
+  ],
   ArrayBuffer: new Uint8Array([9, 8, 7]).buffer,
   DataView: new DataView(new Uint8Array([1, 2, 3, 4]).buffer, 1, 2),
 };
@@ -47,7 +65,8 @@ export function describeValues(mode: Mode): void {
     afterEach(quiet);
     afterAll(() => running[Symbol.asyncDispose]());
 
-    const using = (format: Serialization) => handle.options({ requestSerialization: format, responseSerialization: format });
+    const using = (format: Serialization) =>
+      handle.options({ requestSerialization: format, responseSerialization: format });
 
     describe.each(["structured", "v8", "msgpack", "json"] as const)("in %s", (format) => {
       it("plain ones travel both ways", async () => {
@@ -63,7 +82,10 @@ export function describeValues(mode: Mode): void {
 
       it("what cannot be returned is an error of the caller's, and the replica goes on", async () => {
         for (const kind of ["function", "class", "symbol", "promise"] as const) {
-          expect(await failureOf(using(format).unsendable.remote(kind))).toMatchObject({ code: "SERIALIZATION", path: kind === "promise" ? "result[0]" : "result" });
+          expect(await failureOf(using(format).unsendable.remote(kind))).toMatchObject({
+            code: "SERIALIZATION",
+            path: kind === "promise" ? "result[0]" : "result",
+          });
         }
         expect(await failureOf(using(format).unsendable.remote("nested"))).toMatchObject({ path: "result.items[1]" });
         expect(await using(format).echo.remote(1)).toBe(1);
@@ -127,14 +149,16 @@ export function describeValues(mode: Mode): void {
       }
       const cycle: Record<string, unknown> = {};
       cycle["self"] = cycle;
-      for (const value of [cycle, { error: new Error("e") }, { list: [undefined] }]) expect(await failureOf(json.echo.remote(value))).toBeInstanceOf(SerializationError);
+      for (const value of [cycle, { error: new Error("e") }, { list: [undefined] }])
+        expect(await failureOf(json.echo.remote(value))).toBeInstanceOf(SerializationError);
       expect(await json.describe.remote(-0)).toBe("number 0");
       expect(await json.describe.remote({ a: undefined, b: 1 })).toBe("Object b");
     });
 
     it("in msgpack: what is restored exactly travels, the rest is an error", async () => {
       const msgpack = using("msgpack");
-      for (const kind of ["undefined", "NaN", "-0", "Uint8Array"]) expect(await msgpack.echo.remote(rich[kind]), kind).toEqual(rich[kind]);
+      for (const kind of ["undefined", "NaN", "-0", "Uint8Array"])
+        expect(await msgpack.echo.remote(rich[kind]), kind).toEqual(rich[kind]);
       for (const kind of Object.keys(rich)) {
         const outcome = await msgpack.echo.remote(rich[kind]).then(
           (value) => ({ value }),
@@ -145,7 +169,8 @@ export function describeValues(mode: Mode): void {
       }
       const cycle: Record<string, unknown> = {};
       cycle["self"] = cycle;
-      for (const value of [cycle, { error: new Error("e") }]) expect(await failureOf(msgpack.echo.remote(value))).toBeInstanceOf(SerializationError);
+      for (const value of [cycle, { error: new Error("e") }])
+        expect(await failureOf(msgpack.echo.remote(value))).toBeInstanceOf(SerializationError);
     });
 
     it("of requests and responses may have different formats", async () => {
@@ -156,7 +181,12 @@ export function describeValues(mode: Mode): void {
 
     it("that are large travel as they are, beside small ones, in both directions", async () => {
       const large = new Uint8Array(3_000_000).map((_, i) => i % 251);
-      const [echoed, sum, filled, small] = await Promise.all([handle.echo.remote(large), handle.sum.remote(large), handle.fill.remote(2_000_000), handle.echo.remote("small")]);
+      const [echoed, sum, filled, small] = await Promise.all([
+        handle.echo.remote(large),
+        handle.sum.remote(large),
+        handle.fill.remote(2_000_000),
+        handle.echo.remote("small"),
+      ]);
       expect(Buffer.compare(echoed as Uint8Array, large)).toBe(0);
       expect(sum).toBe(large.reduce((a, b) => a + b, 0));
       expect(filled).toHaveLength(2_000_000);
@@ -168,7 +198,8 @@ export function describeValues(mode: Mode): void {
 
     it("travel whatever byReference is", async () => {
       const large = new Uint8Array(200_000).fill(3);
-      for (const byReference of [true, false]) expect(await handle.options({ byReference }).sum.remote(large)).toBe(600_000);
+      for (const byReference of [true, false])
+        expect(await handle.options({ byReference }).sum.remote(large)).toBe(600_000);
     });
   });
 }
