@@ -2,7 +2,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { HeliostatError } from "heliostat";
+import { testCluster } from "heliostat/testing";
 import { describe, expect, it } from "vitest";
+import { batcher } from "../fixtures/batcher.ts";
 import { modelShelf, stocked } from "../fixtures/model-shelf.ts";
 import { failureOf, start, until } from "./harness.ts";
 
@@ -84,5 +86,29 @@ describe.each(["processes", "local"] as const)("multiplexing, %s", (mode) => {
     await until(async () => (await running.handle.remote()) === 1, "the policy does not see the stats");
     await running.handle.broadcast("add", 5);
     await until(async () => (await running.handle.remote()) === 0, "the policy does not see new stats");
+  });
+});
+
+/** On virtual time, where a timer that is left is found. */
+describe("a cluster on virtual time", () => {
+  it("is asked for stats every period, and no more when the replica was killed", async () => {
+    await using cluster = await testCluster();
+    const handle = await cluster.run(stocked.bind());
+    await cluster.advance(25);
+    expect(await handle.remote()).toBe(1);
+    await handle.broadcast("add", 5);
+    await cluster.advance(25);
+    expect(await handle.remote()).toBe(0);
+    await cluster.killReplica({ deployment: "Stocked" });
+  });
+
+  it("waits for batches on the cluster's clock", async () => {
+    await using cluster = await testCluster();
+    const handle = await cluster.run(batcher.bind());
+    const asked = handle.double.remote(1);
+    await cluster.advance(49);
+    expect(await handle.batches.remote()).toEqual([]);
+    await cluster.advance(1);
+    expect(await asked).toBe(2);
   });
 });

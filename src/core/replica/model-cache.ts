@@ -3,6 +3,7 @@ import type { Log } from "../contracts/log.ts";
 import { HeliostatError, ReplicaUnavailableError } from "../errors.ts";
 import type { RequestScope } from "../handle/context.ts";
 import { dispose } from "./instance.ts";
+import { isDeadlocked } from "./model-deadlock.ts";
 import { ModelEntry, ModelWaiter } from "./model-entry.ts";
 import type { ModelHolder } from "./replica-models.ts";
 import { downstreamEnd } from "./request-scope.ts";
@@ -239,7 +240,11 @@ export class ModelCache<M> implements ModelHolder {
 
   /** Requests that hold every place while they wait for another one would wait for ever. */
   #breakDeadlock(): void {
-    for (let newest = this.#queue.at(-1); newest !== undefined && this.#isDeadlocked(); newest = this.#queue.at(-1)) {
+    for (
+      let newest = this.#queue.at(-1);
+      newest !== undefined && isDeadlocked(this.#queue, [...this.#entries.values(), ...this.#leaving]);
+      newest = this.#queue.at(-1)
+    ) {
       const held = [...this.#entries.values()].flatMap(({ modelId, phase }) =>
         phase === "queued" ? [] : [`"${modelId}"`],
       );
@@ -250,14 +255,6 @@ export class ModelCache<M> implements ModelHolder {
         ),
       );
     }
-  }
-
-  #isDeadlocked(): boolean {
-    const waiting = new Set<RequestScope | undefined>();
-    for (const entry of this.#queue) for (const { scope } of entry.waiters) waiting.add(scope);
-    const isStuck = ({ phase, users }: ModelEntry<M>): boolean =>
-      phase === "queued" || (phase === "held" && users.size > 0 && [...users].every((scope) => waiting.has(scope)));
-    return [...this.#entries.values(), ...this.#leaving].every(isStuck);
   }
 }
 

@@ -48,6 +48,7 @@ export class ReplicaHost {
   #routingStats: RoutingStats | undefined = undefined;
   #instance: object | Function | undefined = undefined;
   #phase: "load" | "construct" | "reconfigure" | "health" = "load";
+  #isAbandoned = false;
   #stopping: Promise<void> | undefined = undefined;
 
   constructor(options: ReplicaHostOptions) {
@@ -112,6 +113,7 @@ export class ReplicaHost {
 
   /** Lets everything lie, as when a process is killed; for replicas that share one. */
   abandon(): void {
+    this.#isAbandoned = true;
     this.#routingStats?.stop();
     this.#models.abandon();
   }
@@ -190,7 +192,7 @@ export class ReplicaHost {
   #watchRoutingStats(): void {
     const { clock, log, send, spec } = this.#options;
     const read = routingStatsOf(this.#instance!);
-    if (read === undefined || this.#stopping !== undefined) return;
+    if (read === undefined || this.#isAbandoned || this.#stopping !== undefined) return;
     this.#routingStats = new RoutingStats({
       clock,
       log,

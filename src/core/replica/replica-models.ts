@@ -36,6 +36,7 @@ export class ReplicaModels {
 
   /** The replica is ready: what it loaded while it started is known from now on. */
   open(): void {
+    if (this.#state === "closed") return;
     this.#state = "open";
     this.changed();
   }

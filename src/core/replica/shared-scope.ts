@@ -17,7 +17,7 @@ export class SharedScope implements RequestScope {
   readonly deadlineMs: number;
   readonly timeoutMs: number;
   endedBy: Error | undefined = undefined;
-  readonly #controller = new AbortController();
+  #controller: AbortController | undefined = undefined;
   readonly #children = new Set<Cancellable>();
   #ends: (() => void)[] | undefined = [];
 
@@ -35,6 +35,10 @@ export class SharedScope implements RequestScope {
   }
 
   get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.endedBy !== undefined) this.#controller.abort(this.endedBy);
+    }
     return this.#controller.signal;
   }
 
@@ -61,7 +65,7 @@ export class SharedScope implements RequestScope {
       child.endWith(downstreamEnd(error));
       if (child.scopeIndex >= 0) this.forget(child);
     }
-    this.#controller.abort(error);
+    this.#controller?.abort(error);
   }
 
   /** The work is over. */
