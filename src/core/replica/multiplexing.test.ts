@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { TestWorkplace, type TestReplica } from "../../../test/support/workplace.ts";
 import { ConfigError, HeliostatError, ReplicaUnavailableError, RequestCancelledError } from "../errors.ts";
+import { makeBatch } from "./batching.ts";
 import { makeMultiplexed, type MultiplexedOptions } from "./multiplexing.ts";
 
 let place: TestWorkplace;
@@ -139,6 +140,14 @@ describe("loading", () => {
     await expect(models("a")).rejects.toThrow("at once");
   });
 
+  test("a request that was cancelled before loads nothing", async () => {
+    const { models, events } = quick();
+    const request = replica.request("a");
+    request.cancel();
+    await expect(request.run(() => models())).rejects.toThrow(RequestCancelledError);
+    expect(events).toEqual([]);
+  });
+
   test("it runs for the model, and no request's end ends it", async () => {
     const seen: unknown[] = [];
     const gate = Promise.withResolvers<string>();
@@ -270,6 +279,28 @@ describe("places", () => {
     expect((await first).id).toBe("c");
   });
 
+  test("a batch uses its model until it is over", async () => {
+    const { models, events } = quick({ maxModelsPerReplica: 1 });
+    const running = Promise.withResolvers<void>();
+    const call = makeBatch(place)(
+      async (items: number[]) => {
+        await models();
+        await running.promise;
+        return items;
+      },
+      { maxBatchSize: 1 },
+    );
+    const batched = replica.request("a").run(() => call(1));
+    await place.settle();
+    const asked = replica.request("b").run(() => models());
+    await place.settle();
+    expect(events).toEqual(["load a"]);
+    running.resolve();
+    expect(await batched).toBe(1);
+    expect((await asked).id).toBe("b");
+    expect(events).toEqual(["load a", "dispose a", "load b"]);
+  });
+
   test("replicas that share a process share no model", async () => {
     const { models, events } = quick();
     const other = place.replica("Model#2");
@@ -382,6 +413,18 @@ describe("unload", () => {
     await unloaded;
   });
 
+  test("of one that is awaited outside of requests lets it load first", async () => {
+    const { models, loads, disposals } = manual();
+    const asked = replica.reside(() => models("a"));
+    const unloaded = replica.reside(() => models.unload("a"));
+    expect(loads.get("a")!.signal.aborted).toBe(false);
+    loads.get("a")!.resolve();
+    expect((await asked).id).toBe("a");
+    await place.settle();
+    disposals.get("a")!.resolve();
+    await unloaded;
+  });
+
   test("of one that is not there does nothing", async () => {
     const { models, events } = quick();
     await models.unload("a");
@@ -432,6 +475,19 @@ describe("announcements", () => {
     expect(replica.announced).toEqual([]);
     replica.models.open();
     await place.settle();
+    expect(replica.announced).toEqual([["a"]]);
+  });
+
+  test("are not made where nothing is different", async () => {
+    replica.models.open();
+    const { models } = quick();
+    await place.settle();
+    expect(replica.announced).toEqual([]);
+    await replica.reside(() => models("a"));
+    await place.pass(200);
+    await replica.reside(() => models.unload("a"));
+    await replica.reside(() => models("a"));
+    await place.pass(200);
     expect(replica.announced).toEqual([["a"]]);
   });
 
