@@ -1,0 +1,17 @@
+import { Tinypool } from "tinypool";
+
+export async function start() {
+  const pool = new Tinypool({
+    filename: new URL("./pool-worker.mjs", import.meta.url).href,
+    minThreads: 1,
+    maxThreads: 1,
+    concurrentTasksPerWorker: 64,
+  });
+  const call = (name) => {
+    const options = { name };
+    return (value) => pool.run(value, options);
+  };
+  const peer = { pids: [], echo: call("echo"), nothing: call("nothing"), take: call("take"), stop: () => pool.destroy() };
+  await peer.nothing();
+  return peer;
+}
