@@ -43,7 +43,7 @@ function contextStore<T>(): ContextStore<T> {
     run: (context, fn) => storage.run(context, fn),
     call: staysInTurn
       ? (context, method, self, args) => {
-          storage.enterWith(context);
+          if (storage.getStore() !== context) storage.enterWith(context);
           return Reflect.apply(method, self, args);
         }
       : (context, method, self, args) => storage.run(context, Reflect.apply as never, method, self, args),

@@ -116,12 +116,40 @@ test("before the connection stands, frames gather and count as not handed over",
   expect([transport.copies.length, writer.handedBytes]).toEqual([1, HEADER_BYTES + 10_000]);
 });
 
-test("memory that grew for a large frame is not kept", () => {
+test("memory that grew for a large frame serves the next, and is given back when only small ones come", () => {
   const { transport, writer, frame } = open();
-  const slab = writer.out.bytes;
+  const small = writer.out.bytes.byteLength;
   frame(1, 1_000_000);
   expect(transport.copies[0]!.byteLength).toBe(HEADER_BYTES + 1_000_000);
-  expect(writer.out.bytes).toBe(slab);
+  const grown = writer.out.bytes;
+  expect(grown.byteLength).toBeGreaterThan(1_000_000);
+  frame(2, 1_000_000);
+  expect(writer.out.bytes === grown).toBe(true);
+  for (let i = 0; i < 64; i++) {
+    frame(3);
+    transport.turn();
+  }
+  expect(writer.out.bytes.byteLength).toBe(small);
+});
+
+test("what the transport has kept serves again when it is done with it", () => {
+  const { transport, writer, frame } = open();
+  transport.keeps = true;
+  frame(1, 1_000_000);
+  const first = transport.kept[0]!.buffer;
+  frame(2, 1_000_000);
+  expect(writer.out.bytes.buffer === first).toBe(false);
+  writer.resume();
+  frame(3, 1_000_000);
+  writer.resume();
+  expect(transport.kept.map(({ buffer }) => buffer === first)).toEqual([true, false, true]);
+});
+
+test("memory for a very large frame is not kept", () => {
+  const { writer, frame } = open();
+  const small = writer.out.bytes.byteLength;
+  frame(1, 9_000_000);
+  expect(writer.out.bytes.byteLength).toBe(small);
 });
 
 test("a frame that is given up leaves no trace", () => {

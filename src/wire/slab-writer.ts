@@ -3,6 +3,10 @@ import { FLUSH_BYTES, HEADER_BYTES } from "./frames.ts";
 import type { Transport } from "./transport.ts";
 
 const SLAB_BYTES = 65_536;
+/** A slab that grew for large frames is kept for the next ones up to this size: fresh memory costs more than writing it. */
+const MAX_KEPT_BYTES = 8_388_608;
+/** A large slab is given back after so many small flushes in a row. */
+const SMALL_FLUSHES = 64;
 
 /**
  * Writes frames one behind another into a slab and hands them over in one piece: at the end of the turn, or as soon as
@@ -15,7 +19,10 @@ export class SlabWriter {
   readonly #transport: Transport;
   /** Bytes handed to the transport since it was connected. */
   handedBytes = 0;
-  #slab: Uint8Array;
+  /** What the transport holds on to while it is busy. */
+  #inTransit: Uint8Array | undefined = undefined;
+  #spare: Uint8Array | undefined = undefined;
+  #smallFlushes = 0;
   #busy = false;
   #scheduled = false;
   #open = true;
@@ -24,8 +31,7 @@ export class SlabWriter {
 
   constructor(transport: Transport) {
     this.#transport = transport;
-    this.#slab = new Uint8Array(SLAB_BYTES);
-    this.out = new ByteWriter(this.#slab);
+    this.out = new ByteWriter(new Uint8Array(SLAB_BYTES));
     this.#flushLater = () => {
       this.#scheduled = false;
       this.flush();
@@ -82,22 +88,31 @@ export class SlabWriter {
   flush(): void {
     const { out } = this;
     if (this.#busy || out.at === 0 || !this.#open || !this.#transport.connected) return;
-    const length = out.at;
+    const { at: length, bytes } = out;
     this.handedBytes += length;
-    if (this.#transport.write(out.bytes.subarray(0, length))) {
-      // A slab that grew for one large frame is not kept.
-      if (out.bytes !== this.#slab) out.reset(this.#slab);
-      else out.at = 0;
+    if (this.#transport.write(bytes.subarray(0, length))) {
+      if (bytes.length === SLAB_BYTES) out.at = 0;
+      else out.reset(this.#isWorthKeeping(bytes, length) ? bytes : new Uint8Array(SLAB_BYTES));
       return;
     }
     this.#busy = true;
-    this.#slab = new Uint8Array(SLAB_BYTES);
-    out.reset(this.#slab);
+    this.#inTransit = bytes;
+    out.reset(this.#spare ?? new Uint8Array(SLAB_BYTES));
+    this.#spare = undefined;
+  }
+
+  /** @param length what was written of it. */
+  #isWorthKeeping(slab: Uint8Array, length: number): boolean {
+    this.#smallFlushes = length > SLAB_BYTES ? 0 : this.#smallFlushes + 1;
+    return slab.length <= MAX_KEPT_BYTES && this.#smallFlushes < SMALL_FLUSHES;
   }
 
   /** The transport can take more. */
   resume(): void {
     this.#busy = false;
+    const sent = this.#inTransit;
+    this.#inTransit = undefined;
+    if (sent !== undefined && (sent.length === SLAB_BYTES || this.#isWorthKeeping(sent, sent.length))) this.#spare = sent;
     this.flush();
     if (this.#ending && this.out.at === 0) this.#transport.close();
   }
@@ -113,6 +128,8 @@ export class SlabWriter {
   /** Nothing more is handed over. */
   stop(): void {
     this.#open = false;
+    this.#inTransit = undefined;
+    this.#spare = undefined;
     this.out.reset(EMPTY);
   }
 }

@@ -31,6 +31,8 @@ export interface ReplicaOptions {
   onWorn?(reason: string): void;
 }
 
+const NO_ARGS: readonly unknown[] = [];
+
 /**
  * One running instance of a user's class: admits calls up to the limit, runs them, and tells refused callers when a
  * place is free. Its own count is the truth about its load.
@@ -206,7 +208,7 @@ export class Replica {
     const { contexts } = this.#options;
     const { call } = request;
     pump(call, iterator, {
-      run: (step) => contexts.run(request, step),
+      call: (method) => contexts.call(request, method, iterator, NO_ARGS),
       stopped: () => request.endedBy,
       onStop: (stop) => {
         request.onStop = stop;

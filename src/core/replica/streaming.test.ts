@@ -36,9 +36,9 @@ class Reader {
 
   pump(iterator: unknown): void {
     pump(this as unknown as IncomingCall, iterator as Iterator<unknown>, {
-      run: (step) => {
+      call: (method) => {
         this.runs++;
-        return step();
+        return Reflect.apply(method, iterator, []) as unknown;
       },
       stopped: () => this.endedBy,
       onStop: (stop) => {

@@ -4,8 +4,8 @@ type AnyIterator = AsyncIterator<unknown> | Iterator<unknown>;
 
 /** What a running stream needs of its replica. */
 export interface PumpOptions {
-  /** Runs user code in the request's context. */
-  run<T>(step: () => T): T;
+  /** Calls a method of the iterator in the request's context. */
+  call(method: Function): unknown;
   /** Why it must stop, if it must. */
   stopped(): Error | undefined;
   /** Sets what to do when it must stop while it waits for credit. */
@@ -42,7 +42,7 @@ export function pump(call: IncomingCall, iterator: AnyIterator, options: PumpOpt
   const stop = (error: unknown): void => {
     let returned: unknown;
     try {
-      returned = options.run(() => iterator.return?.());
+      returned = iterator.return === undefined ? undefined : options.call(iterator.return);
     } catch (thrown) {
       finish(thrown, true);
       return;
@@ -88,7 +88,7 @@ export function pump(call: IncomingCall, iterator: AnyIterator, options: PumpOpt
     if (take(step)) advance();
   };
   const onError = (error: unknown): void => finish(error, true);
-  const next = (): unknown => iterator.next();
+  const { next } = iterator;
 
   const advance = (): void => {
     for (;;) {
@@ -99,7 +99,7 @@ export function pump(call: IncomingCall, iterator: AnyIterator, options: PumpOpt
       }
       let step: unknown;
       try {
-        step = options.run(next);
+        step = options.call(next);
       } catch (error) {
         finish(error, true);
         return;
