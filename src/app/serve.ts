@@ -73,8 +73,8 @@ export const serve: Serve = {
     if (scope === undefined) {
       throw new HeliostatError("serve.getRequestContext() was called outside a request. Call it in a method while it serves a call.");
     }
-    const { requestId, route, multiplexedModelId, deadlineMs } = scope;
-    const deadline = deadlineMs === Infinity ? undefined : new Date(Date.now() + deadlineMs - performance.now());
+    const { requestId, route, multiplexedModelId, deadlineMs, clock } = scope;
+    const deadline = deadlineMs === Infinity ? undefined : new Date(clock.wallNow() + deadlineMs - clock.now());
     return {
       requestId,
       route,

@@ -26,9 +26,12 @@ class SystemTimer implements Timer {
   }
 }
 
-/** The real time of this process. */
+/** What `performance.now()` counts from, on the clock that all processes of a machine share. */
+const originMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+
+/** The real time, on one clock for all processes of a machine: what one of them reads means the same to another. */
 export const systemClock: Clock = {
-  now: () => performance.now(),
+  now: () => originMs + performance.now(),
   wallNow: () => Date.now(),
   setTimer: (delayMs, fn) => new SystemTimer(delayMs, fn, false),
   nextTurn: (fn) => void setImmediate(fn),

@@ -26,7 +26,7 @@ export function handleExtension(caller: () => Caller): ValueExtension {
 
 /** Connects to replicas by whatever way `open` finds to their address. */
 export function connector(context: WireContext, open: (target: ReplicaTarget) => Transport): ConnectReplica {
-  return (target, listener) => new CallerSession({ context, open: () => open(target), listener });
+  return (target, listener) => new CallerSession({ context, open: () => open(target), listener, sharesClock: true });
 }
 
 export function bodyEncoder(context: WireContext): BodyEncoder {

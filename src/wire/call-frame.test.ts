@@ -26,10 +26,10 @@ function callOf(fields: Fields): Call {
 }
 
 /** Written with `before` bytes in front, in a writer that has room for no more. */
-function written(call: Call, nowMs = 0, before = 0): Uint8Array {
+function written(call: Call, nowMs = 0, before = 0, sharesClock = false): Uint8Array {
   const out = new ByteWriter(new Uint8Array(before));
   out.at = before;
-  writeMeta(out, metaMask(call), call, nowMs);
+  writeMeta(out, metaMask(call, sharesClock), call, nowMs);
   return out.copy(before);
 }
 
@@ -43,7 +43,7 @@ const everything: Fields = {
 };
 
 test("a call that says nothing has no fields", () => {
-  expect(metaMask(callOf({}))).toBe(0);
+  expect(metaMask(callOf({}), true)).toBe(0);
 });
 
 test.each<[string, Fields, Partial<typeof noMeta>]>([
@@ -66,6 +66,15 @@ test.each<[string, Fields, Partial<typeof noMeta>]>([
     expect(readMeta(reader)).toEqual({ ...noMeta, ...expected });
     expect(reader.at).toBe(bytes.byteLength);
   }
+});
+
+test("with a deadline, the time of sending goes along where both sides read one clock", () => {
+  const call = callOf({ deadlineMs: 1_250, timeoutMs: 500, priority: 2 });
+  expect(readMeta(new ByteReader(written(call, 1_000, 0, true)))).toEqual({ ...noMeta, remainingMs: 250, timeoutMs: 500, priority: 2, sentMs: 1_000 });
+});
+
+test("a model id that does not fit is an error, not another id", () => {
+  expect(() => written(callOf({ modelId: "x".repeat(65_536) }))).toThrow("65,535");
 });
 
 test("texts of every length keep the block whole", () => {

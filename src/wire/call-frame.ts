@@ -1,4 +1,4 @@
-import { ProtocolError } from "../core/errors.ts";
+import { ProtocolError, SerializationError } from "../core/errors.ts";
 import type { Call } from "../core/handle/call.ts";
 import type { ByteReader } from "./codec/reader.ts";
 import type { ByteWriter } from "./codec/writer.ts";
@@ -13,6 +13,8 @@ export interface CallMeta {
   remainingMs: number;
   timeoutMs: number;
   priority: number;
+  /** On the clock of the machine, if both sides are on one: the time on the way counts too. */
+  sentMs: number | undefined;
 }
 
 /** What a call has when it says nothing. */
@@ -23,10 +25,11 @@ export const noMeta: Readonly<CallMeta> = {
   remainingMs: Infinity,
   timeoutMs: 0,
   priority: 0,
+  sentMs: undefined,
 };
 
 /** The fields that a call must state; 0 if all are at their defaults, as for most calls. */
-export function metaMask(call: Call): number {
+export function metaMask(call: Call, sharesClock: boolean): number {
   const { parent, template } = call;
   let mask = 0;
   if (parent !== undefined) {
@@ -34,7 +37,7 @@ export function metaMask(call: Call): number {
     if (parent.route !== "") mask |= MetaField.ROUTE;
   }
   if (template.multiplexedModelId !== "") mask |= MetaField.MODEL_ID;
-  if (call.deadlineMs !== Infinity) mask |= MetaField.DEADLINE;
+  if (call.deadlineMs !== Infinity) mask |= sharesClock ? MetaField.DEADLINE | MetaField.SENT : MetaField.DEADLINE;
   if (call.priority !== 0) mask |= MetaField.PRIORITY;
   return mask;
 }
@@ -53,6 +56,7 @@ export function writeMeta(out: ByteWriter, mask: number, call: Call, nowMs: numb
     writeDouble(out, call.timeoutMs);
   }
   if (mask & MetaField.PRIORITY) writeDouble(out, call.priority);
+  if (mask & MetaField.SENT) writeDouble(out, nowMs);
   const padding = -(out.at - start) & 7;
   out.ensure(padding);
   for (let i = 0; i < padding; i++) out.bytes[out.at++] = 0;
@@ -81,6 +85,10 @@ export function readMeta(reader: ByteReader): CallMeta {
     meta.priority = reader.f64();
     if (!Number.isFinite(meta.priority)) throw new ProtocolError("The priority of a call is not a number.");
   }
+  if (mask & MetaField.SENT) {
+    meta.sentMs = reader.f64();
+    if (!Number.isFinite(meta.sentMs)) throw new ProtocolError("The time at which a call was sent is not a number.");
+  }
   if (reader.at > end) throw new ProtocolError("The fields of a call are longer than they say.");
   // Fields that a newer peer added stand behind those known here.
   reader.at = end;
@@ -99,6 +107,9 @@ function writeText(out: ByteWriter, text: string): void {
   out.at += 2;
   out.utf8(text);
   const length = out.at - lengthAt - 2;
+  if (length > 0xffff) {
+    throw new SerializationError(`A name that goes with the call takes ${length} bytes; the limit is 65,535. Use a shorter model id.`, { path: "multiplexedModelId" });
+  }
   out.view.setUint16(lengthAt, length, true);
 }
 

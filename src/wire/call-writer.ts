@@ -6,19 +6,26 @@ import { BULK_BYTES, CallFlag, FrameType, HEADER_BYTES } from "./frames.ts";
 import type { Lane } from "./lane.ts";
 import type { WireContext } from "./wire-context.ts";
 
+export interface CallWriterOptions {
+  readonly sharesClock: boolean;
+  /** Gives the lane for a frame that turns out to be large. */
+  bulkLane(): Lane;
+}
+
 /** Writes the CALL frames of one connection, and names methods to its lanes before their first use there. */
 export class CallWriter {
   readonly #context: WireContext;
+  readonly #sharesClock: boolean;
   readonly #bulkLane: () => Lane;
   readonly #methods = new Map<string, number>();
   /** Where the last frame was written. */
   lane: Lane | undefined = undefined;
   #busy = false;
 
-  /** @param bulkLane gives the lane for a frame that turns out to be large. */
-  constructor(context: WireContext, bulkLane: () => Lane) {
+  constructor(context: WireContext, options: CallWriterOptions) {
     this.#context = context;
-    this.#bulkLane = bulkLane;
+    this.#sharesClock = options.sharesClock;
+    this.#bulkLane = options.bulkLane;
   }
 
   /** A frame is being written: a getter among its arguments has made a call, which must wait until it is done. */
@@ -35,7 +42,7 @@ export class CallWriter {
     const { template, body } = call;
     const { formats, clock } = this.#context;
     const method = this.#announce(lane, template.method);
-    const mask = metaMask(call);
+    const mask = metaMask(call, this.#sharesClock);
     const request = formats.byName(template.requestSerialization);
     const flags =
       (template.stream ? CallFlag.STREAM : 0) |

@@ -20,6 +20,8 @@ export interface CallerSessionOptions {
   /** Opens a connection to the replica; the first at once, a second when something large is to travel. */
   open(): Transport;
   readonly listener: ReplicaClientListener;
+  /** Both processes read the same clock, as on one machine: then time on the way counts towards deadlines. @default false */
+  readonly sharesClock?: boolean;
 }
 
 /** The caller's side of a connection to one replica: calls out, outcomes in. */
@@ -43,7 +45,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     this.#options = options;
     this.#context = options.context;
     this.#listener = options.listener;
-    this.#writer = new CallWriter(options.context, () => this.#bulkLane());
+    this.#writer = new CallWriter(options.context, { sharesClock: options.sharesClock ?? false, bulkLane: () => this.#bulkLane() });
     this.#small = this.#openLane(LaneNumber.SMALL);
   }
 

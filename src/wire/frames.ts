@@ -54,6 +54,7 @@ export const MetaField = {
   MODEL_ID: 4,
   DEADLINE: 8,
   PRIORITY: 16,
+  SENT: 32,
 } as const;
 
 /** A call id is an index into the caller's table and the generation of that entry, so that a late frame for an earlier call is known as such. */

@@ -1,7 +1,7 @@
 import { ProtocolError, SerializationError } from "../core/errors.ts";
 import type { Peer } from "../core/replica/incoming-call.ts";
 import type { Replica } from "../core/replica/replica.ts";
-import { noMeta, readMeta } from "./call-frame.ts";
+import { type CallMeta, noMeta, readMeta } from "./call-frame.ts";
 import { decodeThrown } from "./codec/thrown.ts";
 import { ByteReader } from "./codec/reader.ts";
 import type { FrameHeader } from "./frame-reader.ts";
@@ -143,7 +143,7 @@ export class ReplicaSession implements Peer, LaneOwner {
       kept: (flags & CallFlag.KEPT) !== 0,
       sequence,
       meta,
-      deadlineMs: meta.remainingMs === Infinity ? Infinity : clock.now() + meta.remainingMs,
+      deadlineMs: meta.remainingMs === Infinity ? Infinity : deadlineOf(meta, clock.now()),
       request: formats.byNumber((flags >> 4) & 3),
       reply: formats.byNumber((flags >> 6) & 3),
       reader,
@@ -156,4 +156,9 @@ export class ReplicaSession implements Peer, LaneOwner {
     const request = this.#calls[id & CALL_INDEX_MASK];
     return request?.id === id ? request : undefined;
   }
+}
+
+/** A replica whose event loop was blocked reads late: where the clock is shared, that is no reason to give more time. */
+function deadlineOf({ remainingMs, sentMs }: Readonly<CallMeta>, nowMs: number): number {
+  return (sentMs === undefined ? nowMs : Math.min(sentMs, nowMs)) + remainingMs;
 }

@@ -98,7 +98,7 @@ export class TestRequest {
       multiplexedModelId: fields.modelId,
       ...fields,
     };
-    this.scope = new ActiveRequest(call as IncomingCall, identity);
+    this.scope = new ActiveRequest(call as IncomingCall, { identity, clock: place.clock });
     this.scope.call.worker = this.scope;
   }
 

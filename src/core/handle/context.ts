@@ -1,3 +1,4 @@
+import type { Clock } from "../contracts/clock.ts";
 import type { ReplicaIdentity } from "../replica/replica.ts";
 
 /** Something that ends when the request it was made for ends early: a call made downstream. */
@@ -16,6 +17,8 @@ export interface Cancellable {
 export interface RequestScope {
   /** The replica that serves it. */
   readonly identity: ReplicaIdentity;
+  /** What `deadlineMs` is on. */
+  readonly clock: Clock;
   readonly requestId: string;
   readonly route: string;
   readonly multiplexedModelId: string;

@@ -137,7 +137,7 @@ export class Replica {
 
   #run(call: IncomingCall, args: unknown[]): void {
     const { clock, contexts, deadlines } = this.#options;
-    const request = new ActiveRequest(call, this.identity);
+    const request = new ActiveRequest(call, this.#options);
     if (call.deadlineMs !== Infinity) {
       if (call.deadlineMs <= clock.now()) {
         call.fail(timedOutBefore(call), this.#admission.othersThan(call.peer));

@@ -1,3 +1,4 @@
+import type { Clock } from "../contracts/clock.ts";
 import { HeliostatError, RequestCancelledError, RequestTimeoutError } from "../errors.ts";
 import type { Cancellable, RequestScope } from "../handle/context.ts";
 import type { DeadlineEntry, Expiring } from "../handle/deadlines.ts";
@@ -8,6 +9,7 @@ import type { ReplicaIdentity } from "./replica.ts";
 export class ActiveRequest implements RequestScope, Expiring {
   readonly call: IncomingCall;
   readonly identity: ReplicaIdentity;
+  readonly clock: Clock;
   endedBy: Error | undefined = undefined;
   /** Its place in the replica's list of running requests. */
   index = -1;
@@ -19,9 +21,10 @@ export class ActiveRequest implements RequestScope, Expiring {
   #controller: AbortController | undefined = undefined;
   #children: Cancellable[] | undefined = undefined;
 
-  constructor(call: IncomingCall, identity: ReplicaIdentity) {
+  constructor(call: IncomingCall, replica: { readonly identity: ReplicaIdentity; readonly clock: Clock }) {
     this.call = call;
-    this.identity = identity;
+    this.identity = replica.identity;
+    this.clock = replica.clock;
   }
 
   get requestId(): string {

@@ -1,3 +1,4 @@
+import type { Clock } from "../contracts/clock.ts";
 import type { Cancellable, RequestScope } from "../handle/context.ts";
 import { downstreamEnd } from "./request-scope.ts";
 import type { ReplicaIdentity } from "./replica.ts";
@@ -10,6 +11,7 @@ import type { ReplicaIdentity } from "./replica.ts";
  */
 export class SharedScope implements RequestScope {
   readonly identity: ReplicaIdentity;
+  readonly clock: Clock;
   readonly requestId: string;
   readonly route: string;
   readonly multiplexedModelId: string;
@@ -25,6 +27,7 @@ export class SharedScope implements RequestScope {
   constructor(scopes: readonly [RequestScope, ...RequestScope[]], options: { modelId: string; hasDeadline: boolean }) {
     const [first] = scopes;
     this.identity = first.identity;
+    this.clock = first.clock;
     this.requestId = first.requestId;
     this.route = first.route;
     this.multiplexedModelId = options.modelId;
