@@ -100,7 +100,9 @@ export class Instance {
   }
 
   async #close(): Promise<void> {
-    this.caller.close(new DeploymentUnavailableError("heliostat was shut down. Call serve.run() again before making calls."));
+    this.caller.close(
+      new DeploymentUnavailableError("heliostat was shut down. Call serve.run() again before making calls."),
+    );
     await this.controller.shutdown();
     await this.#platform.close();
   }
@@ -110,7 +112,8 @@ export class Instance {
     const structured = this.#context.formats.byName("structured");
     for (const { initArgs, options } of app.deployments) {
       structured.encodeArgs(initArgs, new ByteWriter(new Uint8Array(256)));
-      if (options.userConfig !== undefined) structured.encode(options.userConfig.value, new ByteWriter(new Uint8Array(256)), "result");
+      if (options.userConfig !== undefined)
+        structured.encode(options.userConfig.value, new ByteWriter(new Uint8Array(256)), "result");
     }
   }
 }

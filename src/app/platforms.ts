@@ -18,12 +18,18 @@ const FOREVER_MS = 2_147_483_647;
 export async function processPlatform(context: WireContext): Promise<Platform> {
   const directory = new RuntimeDirectory();
   const reaper = new Reaper(directory.path, directory.parent);
-  const control = await ControlServer.open({ path: directory.file("c.sock"), formats: context.formats, limits: context.limits, token: context.token });
+  const control = await ControlServer.open({
+    path: directory.file("c.sock"),
+    formats: context.formats,
+    limits: context.limits,
+    token: context.token,
+  });
   const processes = new ProcessEngine({ context, control, directory, reaper });
   const threads = new ThreadEngine({ context, control, directory });
   return {
     engine: (isolation) => (isolation === "thread" ? threads : processes),
-    open: ({ address }) => (address.threadOf === process.pid ? threads.open(address) : connectSocket(address.socketPath!)),
+    open: ({ address }) =>
+      address.threadOf === process.pid ? threads.open(address) : connectSocket(address.socketPath!),
     async close() {
       await Promise.all([processes.close(), threads.close()]);
       control.close();
@@ -36,7 +42,15 @@ export async function processPlatform(context: WireContext): Promise<Platform> {
 /** Everything in this process. */
 export function memoryPlatform(context: WireContext, caller: Caller, log: Log): Platform {
   const { contexts, residence, facilities } = processState;
-  const engine = new MemoryEngine({ context, clock: context.clock, contexts, residence, facilities, deadlines: caller.deadlines, log });
+  const engine = new MemoryEngine({
+    context,
+    clock: context.clock,
+    contexts,
+    residence,
+    facilities,
+    deadlines: caller.deadlines,
+    log,
+  });
   // An instance keeps its process alive, as a listening server does; there is no server here.
   const alive = setInterval(() => {}, FOREVER_MS);
   return {

@@ -31,7 +31,11 @@ export const serve: Serve = {
       // The script is loaded in a replica for its definitions only: what follows is the driver's.
       if (replica.parks()) return never();
       const name = options.name ?? "default";
-      return new Handle(replica.scriptCaller, { app: name, deployment: INGRESS }, defaultHandleOptions) as unknown as DeploymentHandle<never>;
+      return new Handle(
+        replica.scriptCaller,
+        { app: name, deployment: INGRESS },
+        defaultHandleOptions,
+      ) as unknown as DeploymentHandle<never>;
     }
     return (await (await instances()).run(app, options)) as unknown as DeploymentHandle<never>;
   },
@@ -63,7 +67,9 @@ export const serve: Serve = {
   getReplicaContext(): ReplicaContext {
     const found = currentReplica();
     if (found === undefined) {
-      throw new HeliostatError("serve.getReplicaContext() was called outside a replica. Call it in a deployment's constructor or methods.");
+      throw new HeliostatError(
+        "serve.getReplicaContext() was called outside a replica. Call it in a deployment's constructor or methods.",
+      );
     }
     return { ...found };
   },
@@ -71,7 +77,9 @@ export const serve: Serve = {
   getRequestContext(): RequestContext {
     const scope = processState.contexts.get();
     if (scope === undefined) {
-      throw new HeliostatError("serve.getRequestContext() was called outside a request. Call it in a method while it serves a call.");
+      throw new HeliostatError(
+        "serve.getRequestContext() was called outside a request. Call it in a method while it serves a call.",
+      );
     }
     const { requestId, route, multiplexedModelId, deadlineMs, clock } = scope;
     const deadline = deadlineMs === Infinity ? undefined : new Date(clock.wallNow() + deadlineMs - clock.now());
@@ -91,7 +99,9 @@ export const serve: Serve = {
   },
 
   ingress(_app: unknown): new () => FetchApp {
-    throw new HeliostatError("serve.ingress() is not available yet: this version serves calls through handles, not HTTP.");
+    throw new HeliostatError(
+      "serve.ingress() is not available yet: this version serves calls through handles, not HTTP.",
+    );
   },
 };
 
@@ -102,6 +112,11 @@ function never(): Promise<never> {
 function handleTo<T>(app: string, deployment: string): DeploymentHandle<T> {
   const caller = processState.replica?.caller ?? loaded?.callerFor(app);
   const reached =
-    caller ?? closedCaller(new DeploymentUnavailableError(`Application "${app}" is not running: nothing is. Start it with serve.run(app, { name: "${app}" }).`));
+    caller ??
+    closedCaller(
+      new DeploymentUnavailableError(
+        `Application "${app}" is not running: nothing is. Start it with serve.run(app, { name: "${app}" }).`,
+      ),
+    );
   return new Handle(reached, { app, deployment }, defaultHandleOptions) as unknown as DeploymentHandle<T>;
 }

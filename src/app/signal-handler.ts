@@ -8,7 +8,10 @@ type Handled = keyof typeof EXIT_CODES;
  */
 export class SignalHandler {
   readonly #stop: () => Promise<void>;
-  readonly #listeners: Readonly<Record<Handled, () => void>> = { SIGINT: () => this.#on("SIGINT"), SIGTERM: () => this.#on("SIGTERM") };
+  readonly #listeners: Readonly<Record<Handled, () => void>> = {
+    SIGINT: () => this.#on("SIGINT"),
+    SIGTERM: () => this.#on("SIGTERM"),
+  };
   #installed = false;
   #stopping = false;
 

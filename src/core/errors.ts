@@ -49,7 +49,10 @@ export class BackPressureError extends HeliostatError {
   readonly queued: number;
   readonly maxQueuedRequests: number;
 
-  constructor(message: string, fields: { deployment: string; queued: number; maxQueuedRequests: number } & ErrorOptions) {
+  constructor(
+    message: string,
+    fields: { deployment: string; queued: number; maxQueuedRequests: number } & ErrorOptions,
+  ) {
     super(message, { ...causeOf(fields), code: "BACK_PRESSURE", retryable: true });
     this.deployment = fields.deployment;
     this.queued = fields.queued;

@@ -39,7 +39,8 @@ export class CodeLoader {
     const idleResources = process.getActiveResourcesInfo().length;
     const imported = importModule(reference.module);
     const exported = await Promise.race([imported, this.#park.then(() => undefined)]);
-    const found = definitions.find(reference) ?? (exported === undefined ? undefined : findExport(exported, reference.name));
+    const found =
+      definitions.find(reference) ?? (exported === undefined ? undefined : findExport(exported, reference.name));
     if (found !== undefined) return found;
     // The module is loaded, but an async function of it may still be on its way to serve.run.
     const parked = await this.#parkedWithin(exported === undefined ? 0 : PARK_MS, idleResources);

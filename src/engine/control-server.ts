@@ -55,7 +55,6 @@ export class ControlServer {
     return slot;
   }
 
-
   close(): void {
     this.#listener?.close();
     for (const slot of this.#expected.values()) slot.close();

@@ -50,8 +50,8 @@ function contextStore<T>(): ContextStore<T> {
   };
 }
 
-
-export const processState: ProcessState = ((globalThis as Record<symbol, unknown>)[KEY] ??= makeState()) as ProcessState;
+export const processState: ProcessState = ((globalThis as Record<symbol, unknown>)[KEY] ??=
+  makeState()) as ProcessState;
 
 /** The replica whose code is running, if any. */
 export function currentReplica(): ReplicaIdentity | undefined {

@@ -62,7 +62,12 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
     directory,
     connect: connector(context, (target) => options.openReplica(target)),
     encoder: bodyEncoder(context),
-    log: { debug: (m, f) => log.debug(m, f), info: (m, f) => log.info(m, f), warn: (m, f) => log.warn(m, f), error: (m, f) => log.error(m, f) },
+    log: {
+      debug: (m, f) => log.debug(m, f),
+      info: (m, f) => log.info(m, f),
+      warn: (m, f) => log.warn(m, f),
+      error: (m, f) => log.error(m, f),
+    },
     nodeId: "local",
     requestIdPrefix: peerId.toString("hex").slice(0, 12),
     resolvePolicy: (reference) => definitions.find(reference) as RouterPolicy | undefined,

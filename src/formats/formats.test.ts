@@ -16,7 +16,8 @@ class Handle {
 }
 
 const table = formats({
-  describe: (value) => (value instanceof Handle ? { name: value.name, timeoutMs: Infinity, none: undefined } : undefined),
+  describe: (value) =>
+    value instanceof Handle ? { name: value.name, timeoutMs: Infinity, none: undefined } : undefined,
   revive: (data) => new Handle((data as { name: string }).name),
 });
 const names: readonly SerializationName[] = ["structured", "v8", "msgpack", "json"];
@@ -77,7 +78,7 @@ const rows: readonly Row[] = [
   { row: "a property called __proto__", value: JSON.parse('{"__proto__":{"a":1},"b":2}') },
   { row: "a property called as our own mark", value: { $heliostat: { $heliostat: "00" } } },
   { row: "arrays", value: [1, [2, []], { a: [null] }] },
-  { row: "strings", value: ["", "a", "é", "€", "😀", "\u0000\n\"\\", "x".repeat(1_000), "€".repeat(70_000)] },
+  { row: "strings", value: ["", "a", "é", "€", "😀", '\u0000\n"\\', "x".repeat(1_000), "€".repeat(70_000)] },
   { row: "half a surrogate pair", value: "a\ud800b", arrives: { msgpack: error } },
   { row: "numbers", value: [0, 1, -1, 127, 128, 65_536, 2 ** 31, -(2 ** 31) - 1, 2 ** 53 - 1, 1e300, 0.1, 5e-324] },
   { row: "-0", value: -0, arrives: { json: 0 } },
@@ -89,13 +90,33 @@ const rows: readonly Row[] = [
   { row: "undefined in an array", value: [1, undefined], arrives: { json: error } },
   { row: "a hole", value: Object.assign([], { length: 3 }), arrives: { msgpack: error, json: error } },
   { row: "BigInt", value: [0n, 1n, -1n, 2n ** 63n, -(2n ** 64n), 2n ** 500n], arrives: { json: error } },
-  { row: "Date", value: [new Date(0), new Date(1_790_000_000_123), new Date(-1), new Date(Number.NaN)], arrives: { json: error } },
-  { row: "Map", value: new Map<unknown, unknown>([["a", 1], [{ k: 1 }, new Map([[-0, { x: -0 }]])]]), arrives: { json: error } },
+  {
+    row: "Date",
+    value: [new Date(0), new Date(1_790_000_000_123), new Date(-1), new Date(Number.NaN)],
+    arrives: { json: error },
+  },
+  {
+    row: "Map",
+    value: new Map<unknown, unknown>([
+      ["a", 1],
+      [{ k: 1 }, new Map([[-0, { x: -0 }]])],
+    ]),
+    arrives: { json: error },
+  },
   { row: "Set", value: new Set<unknown>([1, { a: 1 }, new Set()]), arrives: { json: error } },
   { row: "an empty Map and Set", value: [new Map(), new Set()], arrives: { json: error } },
   { row: "RegExp", value: [/a\/b/giu, /(?:)/], arrives: { json: error } },
   { row: "binary", value: binary(), arrives: { json: error } },
-  { row: "a Buffer", value: [Buffer.from("abc")], arrives: { structured: [Uint8Array.of(97, 98, 99)], v8: [Uint8Array.of(97, 98, 99)], msgpack: [Uint8Array.of(97, 98, 99)], json: error } },
+  {
+    row: "a Buffer",
+    value: [Buffer.from("abc")],
+    arrives: {
+      structured: [Uint8Array.of(97, 98, 99)],
+      v8: [Uint8Array.of(97, 98, 99)],
+      msgpack: [Uint8Array.of(97, 98, 99)],
+      json: error,
+    },
+  },
   { row: "a cycle", value: cyclic, arrives: { msgpack: error, json: error } },
   { row: "a shared reference", value: [shared, shared], arrives: { msgpack: error, json: error } },
   { row: "a class instance", value: new (class Foo {})(), arrives: everywhere },
@@ -124,8 +145,12 @@ describe.each(names)("%s", (name) => {
     } else {
       expect(roundTrip(format, value)).toStrictEqual(expected);
       const writer = new ByteWriter();
-      format.encodeArgs([value, { at: value === cyclic || typeof value !== "object" ? value : structuredClone(value) }], writer);
-      if (name === "structured" || name === "v8") expect(format.decodeArgs(new ByteReader(writer.copy()))[0]).toStrictEqual(expected);
+      format.encodeArgs(
+        [value, { at: value === cyclic || typeof value !== "object" ? value : structuredClone(value) }],
+        writer,
+      );
+      if (name === "structured" || name === "v8")
+        expect(format.decodeArgs(new ByteReader(writer.copy()))[0]).toStrictEqual(expected);
     }
   });
 
@@ -144,7 +169,10 @@ describe.each(names)("%s", (name) => {
   test("handles arrive wherever they are", () => {
     const handle = new Handle("a");
     expect(roundTrip(format, handle)).toStrictEqual(handle);
-    expect(roundTrip(format, { list: [new Handle("b")], deep: { handle } })).toStrictEqual({ list: [new Handle("b")], deep: { handle } });
+    expect(roundTrip(format, { list: [new Handle("b")], deep: { handle } })).toStrictEqual({
+      list: [new Handle("b")],
+      deep: { handle },
+    });
   });
 
   test("getters are read once", () => {
@@ -161,7 +189,12 @@ describe.each(names)("%s", (name) => {
     let value: unknown = [];
     for (let i = 1; i < 1_000; i++) value = i % 2 ? { a: value } : [value];
     let depth = 0;
-    for (let at: unknown = roundTrip(format, value); at !== undefined; at = Array.isArray(at) ? at[0] : (at as { a: unknown }).a) depth++;
+    for (
+      let at: unknown = roundTrip(format, value);
+      at !== undefined;
+      at = Array.isArray(at) ? at[0] : (at as { a: unknown }).a
+    )
+      depth++;
     expect(depth).toBe(1_000);
     expect(() => format.encode([value], new ByteWriter(), "result")).toThrow(SerializationError);
   });
@@ -180,7 +213,11 @@ describe.each(names)("%s", (name) => {
     const bytes = writer.copy();
     const read = format.decode(new ByteReader(bytes)) as Uint8Array[];
     bytes.fill(0);
-    for (const array of read) expect([Object.getPrototypeOf(array) === Uint8Array.prototype, array.every((byte) => byte === 7)]).toEqual([true, true]);
+    for (const array of read)
+      expect([Object.getPrototypeOf(array) === Uint8Array.prototype, array.every((byte) => byte === 7)]).toEqual([
+        true,
+        true,
+      ]);
   });
 
   test("bytes that are no message are a protocol error, and take no memory", () => {
@@ -188,10 +225,30 @@ describe.each(names)("%s", (name) => {
       structured: [[], [0], [0, 0xff], [0, 0xac, 0xff, 0xff, 0xff, 0xff]],
       v8: [[], [0xff], [0xff, 0x0f], [0xff, 0x0f, 0x41, 0xff, 0xff, 0xff, 0x7f], [0xff, 0x0f, 0x5c, 3, 200, 1]],
       // A length without elements, a truncated map, a type that is none, two values; then extensions that the library would act upon: error, id, record.
-      msgpack: [[], [0xdd, 0xff, 0xff, 0xff, 0xff], [0x91], [0xc1], [1, 1], [0xd4, 0x65, 0, 0x92, 0xa1, 0x61, 0xa1, 0x62], [0xd6, 0x69, 0, 0, 0, 1, 0x90], [0xd4, 0x72, 0x40, 0x91, 0xa1, 0x61, 1], [0xd4, 0x68, 0, 0x91, 1], [0xd4, 0x73, 0, 0xa1, 0x61]],
-      json: [[0x7b], [0x5b, 0x31], [0x2d], [...Buffer.from('{"$heliostat":"zz"}')], [...Buffer.from("[".repeat(3_000) + "]".repeat(3_000))]],
+      msgpack: [
+        [],
+        [0xdd, 0xff, 0xff, 0xff, 0xff],
+        [0x91],
+        [0xc1],
+        [1, 1],
+        [0xd4, 0x65, 0, 0x92, 0xa1, 0x61, 0xa1, 0x62],
+        [0xd6, 0x69, 0, 0, 0, 1, 0x90],
+        [0xd4, 0x72, 0x40, 0x91, 0xa1, 0x61, 1],
+        [0xd4, 0x68, 0, 0x91, 1],
+        [0xd4, 0x73, 0, 0xa1, 0x61],
+      ],
+      json: [
+        [0x7b],
+        [0x5b, 0x31],
+        [0x2d],
+        [...Buffer.from('{"$heliostat":"zz"}')],
+        [...Buffer.from("[".repeat(3_000) + "]".repeat(3_000))],
+      ],
     };
-    for (const sample of samples[name]) expect(() => format.decode(new ByteReader(Uint8Array.from(sample))), sample.slice(0, 20).join()).toThrow(ProtocolError);
+    for (const sample of samples[name])
+      expect(() => format.decode(new ByteReader(Uint8Array.from(sample))), sample.slice(0, 20).join()).toThrow(
+        ProtocolError,
+      );
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
         try {
@@ -218,13 +275,22 @@ describe("errors", () => {
   });
 
   test("do not travel in msgpack and json", () => {
-    for (const name of ["msgpack", "json"] as const) expect(pathOfFailure(table.byName(name), new Error("m"))).toBe("args[1].at[0]");
+    for (const name of ["msgpack", "json"] as const)
+      expect(pathOfFailure(table.byName(name), new Error("m"))).toBe("args[1].at[0]");
   });
 });
 
 describe("any value that msgpack or json takes", () => {
   test("arrives as it was", () => {
-    const value = fc.anything({ withBigInt: true, withDate: true, withMap: true, withSet: true, withTypedArray: true, withUnicodeString: true, maxDepth: 3 });
+    const value = fc.anything({
+      withBigInt: true,
+      withDate: true,
+      withMap: true,
+      withSet: true,
+      withTypedArray: true,
+      withUnicodeString: true,
+      maxDepth: 3,
+    });
     for (const name of ["v8", "msgpack"] as const) {
       fc.assert(
         fc.property(value, (sent) => {

@@ -13,5 +13,10 @@ import { V8Format } from "./v8.ts";
  */
 export function formats(extension?: ValueExtension, limits?: Limits): FormatTable {
   const structured = new StructuredFormat({ ...(extension && { extension }), ...(limits && { limits }) });
-  return new FormatTable([structured, new V8Format(structured), new MsgpackFormat(structured), new JsonFormat(structured)]);
+  return new FormatTable([
+    structured,
+    new V8Format(structured),
+    new MsgpackFormat(structured),
+    new JsonFormat(structured),
+  ]);
 }

@@ -10,14 +10,20 @@ const prefixTypes = new Set([0x73, 0x78]);
  *
  * @throws {ProtocolError} if it promises more than it holds, is too deep, or has an extension that we do not write.
  */
-export function checkMsgpack(bytes: Uint8Array, { maxDepth, boxType }: { readonly maxDepth: number; readonly boxType: number }): void {
+export function checkMsgpack(
+  bytes: Uint8Array,
+  { maxDepth, boxType }: { readonly maxDepth: number; readonly boxType: number },
+): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   /** Values still to come, in each container that is open. */
   const open: number[] = [1];
   let at = 0;
 
   const take = (count: number): number => {
-    if (count > bytes.length - at) throw new ProtocolError(`A message is cut short: ${count} more bytes were announced, ${bytes.length - at} are left.`);
+    if (count > bytes.length - at)
+      throw new ProtocolError(
+        `A message is cut short: ${count} more bytes were announced, ${bytes.length - at} are left.`,
+      );
     at += count;
     return at - count;
   };
@@ -26,7 +32,10 @@ export function checkMsgpack(bytes: Uint8Array, { maxDepth, boxType }: { readonl
     return size === 1 ? view.getUint8(from) : size === 2 ? view.getUint16(from) : view.getUint32(from);
   };
   const container = (count: number): void => {
-    if (count > bytes.length - at) throw new ProtocolError(`A message is cut short: ${count} more values were announced in ${bytes.length - at} bytes.`);
+    if (count > bytes.length - at)
+      throw new ProtocolError(
+        `A message is cut short: ${count} more values were announced in ${bytes.length - at} bytes.`,
+      );
     open.push(count);
     if (open.length > maxDepth) throw new ProtocolError("A message is nested too deep.");
   };
@@ -34,9 +43,13 @@ export function checkMsgpack(bytes: Uint8Array, { maxDepth, boxType }: { readonl
     const type = length(1);
     const from = take(size);
     if (dataTypes.has(type)) return;
-    if ((!prefixTypes.has(type) && type !== boxType) || size !== 1) throw new ProtocolError(`A message holds the MessagePack extension 0x${type.toString(16)}, which is not used here.`);
+    if ((!prefixTypes.has(type) && type !== boxType) || size !== 1)
+      throw new ProtocolError(
+        `A message holds the MessagePack extension 0x${type.toString(16)}, which is not used here.`,
+      );
     // The array behind it is iterated at once; a huge string would do as well, but we write none.
-    if ((bytes[from + 1] ?? 0xc0) >> 4 !== 9 && bytes[from + 1] !== 0xdc && bytes[from + 1] !== 0xdd) throw new ProtocolError("A message holds a MessagePack extension without its content.");
+    if ((bytes[from + 1] ?? 0xc0) >> 4 !== 9 && bytes[from + 1] !== 0xdc && bytes[from + 1] !== 0xdd)
+      throw new ProtocolError("A message holds a MessagePack extension without its content.");
     container(1);
   };
 
@@ -54,7 +67,8 @@ export function checkMsgpack(bytes: Uint8Array, { maxDepth, boxType }: { readonl
     else if (token < 0xc0) take(token - 0xa0);
     else check(token);
   }
-  if (at !== bytes.length) throw new ProtocolError(`A value is followed by ${bytes.length - at} bytes that belong to nothing.`);
+  if (at !== bytes.length)
+    throw new ProtocolError(`A value is followed by ${bytes.length - at} bytes that belong to nothing.`);
 
   function check(token: number): void {
     switch (token) {

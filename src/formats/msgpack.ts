@@ -17,7 +17,10 @@ const BOX_TYPE = 0x68;
 
 /** A value that the library would change, as something that it does not. */
 class Box {
-  readonly content: readonly ["map" | "object", readonly (readonly [unknown, unknown])[]] | readonly ["-0"] | readonly ["handle", Uint8Array];
+  readonly content:
+    | readonly ["map" | "object", readonly (readonly [unknown, unknown])[]]
+    | readonly ["-0"]
+    | readonly ["handle", Uint8Array];
 
   constructor(content: Box["content"]) {
     this.content = content;
@@ -108,7 +111,13 @@ let library: Library | undefined;
 function loadLibrary(): Library {
   if (library !== undefined) return library;
   const { addExtension, Packr } = createRequire(import.meta.url)("msgpackr") as typeof import("msgpackr");
-  const packr = new Packr({ useRecords: false, mapsAsObjects: true, moreTypes: true, int64AsType: "bigint", useToJSON: false });
+  const packr = new Packr({
+    useRecords: false,
+    mapsAsObjects: true,
+    moreTypes: true,
+    int64AsType: "bigint",
+    useToJSON: false,
+  });
   addExtension({ Class: Box, type: BOX_TYPE, write: (box: Box) => box.content, read: openBox });
   library = { pack: (value) => packr.pack(value), unpack: (bytes) => packr.unpack(bytes) as unknown };
   return library;
@@ -118,7 +127,11 @@ function openBox(content: unknown): unknown {
   const [kind, inner] = Array.isArray(content) ? (content as unknown[]) : [];
   if (kind === "-0") return -0;
   if (kind === "handle" && inner instanceof Uint8Array && boxes !== undefined) return openReference(inner, boxes);
-  if ((kind === "map" || kind === "object") && Array.isArray(inner) && inner.every((entry) => Array.isArray(entry) && entry.length === 2)) {
+  if (
+    (kind === "map" || kind === "object") &&
+    Array.isArray(inner) &&
+    inner.every((entry) => Array.isArray(entry) && entry.length === 2)
+  ) {
     // `fromEntries` defines properties, so no name is special to it.
     return kind === "map" ? new Map(inner as [unknown, unknown][]) : Object.fromEntries(inner as [string, unknown][]);
   }
@@ -126,14 +139,22 @@ function openBox(content: unknown): unknown {
 }
 
 function primitive(value: unknown): unknown {
-  if (typeof value === "string" && !value.isWellFormed()) throw unsupportedBy("msgpack", "a string with half a surrogate pair", 'use the "structured" format, or send value.toWellFormed()');
+  if (typeof value === "string" && !value.isWellFormed())
+    throw unsupportedBy(
+      "msgpack",
+      "a string with half a surrogate pair",
+      'use the "structured" format, or send value.toWellFormed()',
+    );
   return Object.is(value, -0) ? new Box(["-0"]) : value;
 }
 
 function rich(value: object, kind: Kind): unknown {
   if (kind === "map") return new Box(["map", [...(value as Map<unknown, unknown>)]]);
   if (kind !== "view") return value;
-  if ((value as { [Symbol.toStringTag]?: string })[Symbol.toStringTag] === "Float16Array") throw unsupportedBy("msgpack", "a Float16Array");
+  if ((value as { [Symbol.toStringTag]?: string })[Symbol.toStringTag] === "Float16Array")
+    throw unsupportedBy("msgpack", "a Float16Array");
   // A Buffer must arrive as what it would arrive in every format.
-  return value instanceof Uint8Array && !(value instanceof Uint8ClampedArray) ? bytesOf(new DataView(value.buffer, value.byteOffset, value.byteLength)) : value;
+  return value instanceof Uint8Array && !(value instanceof Uint8ClampedArray)
+    ? bytesOf(new DataView(value.buffer, value.byteOffset, value.byteLength))
+    : value;
 }

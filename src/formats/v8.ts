@@ -109,9 +109,14 @@ class ViewDeserializer extends DefaultDeserializer {
 /** What V8 keeps of an error: its built-in class, message, stack and cause. */
 function plainError(error: Error, inside: Inside): Error {
   const base = baseOf(error);
-  const made = Reflect.construct(Error, [String(error.message)], base < Base.AGGREGATE ? nativeBase(base) : Error) as Error;
+  const made = Reflect.construct(
+    Error,
+    [String(error.message)],
+    base < Base.AGGREGATE ? nativeBase(base) : Error,
+  ) as Error;
   inside.begins(made);
   Object.defineProperty(made, "stack", { value: error.stack, writable: true, configurable: true });
-  if ("cause" in error) Object.defineProperty(made, "cause", { value: inside.copy(error.cause), writable: true, configurable: true });
+  if ("cause" in error)
+    Object.defineProperty(made, "cause", { value: inside.copy(error.cause), writable: true, configurable: true });
   return made;
 }

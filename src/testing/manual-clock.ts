@@ -102,7 +102,10 @@ export class ManualClock implements Clock {
     const startMs = this.#nowMs;
     this.turn();
     for (let next = this.#timers.at(-1); next !== undefined; next = this.#timers.at(-1)) {
-      if (next.dueMs - startMs > limitMs) throw new Error(`${this.#timers.length} timers are still set after ${limitMs} ms: something sets them again and again.`);
+      if (next.dueMs - startMs > limitMs)
+        throw new Error(
+          `${this.#timers.length} timers are still set after ${limitMs} ms: something sets them again and again.`,
+        );
       this.advance(next.dueMs - this.#nowMs);
     }
     return this.#nowMs - startMs;

@@ -115,10 +115,18 @@ export class RouterFixture {
   }
 
   /** Publishes a newer snapshot: what is not given stays as it was. Replicas may be given by their ids. */
-  update(change: Partial<Omit<DeploymentSnapshot, "replicas">> & { readonly replicas?: readonly (string | ReplicaTarget)[] } = {}): void {
+  update(
+    change: Partial<Omit<DeploymentSnapshot, "replicas">> & {
+      readonly replicas?: readonly (string | ReplicaTarget)[];
+    } = {},
+  ): void {
     const { replicas, ...rest } = change;
     this.#latest = { ...this.#latest, ...rest };
-    if (replicas !== undefined) this.#latest = { ...this.#latest, replicas: replicas.map((each) => (typeof each === "string" ? target(each) : each)) };
+    if (replicas !== undefined)
+      this.#latest = {
+        ...this.#latest,
+        replicas: replicas.map((each) => (typeof each === "string" ? target(each) : each)),
+      };
     this.router.update({
       app: "shop",
       deployment: "Pricing",
@@ -171,8 +179,11 @@ export class RouterFixture {
     if (queued > 0) left.push(`${queued} queued`);
     if (ongoing !== 0) left.push(`${ongoing} ongoing`);
     this.router.close(new Error("end of test"));
-    for (const connection of this.connections) if (!connection.closed) left.push(`connection to ${connection.target.replicaId}`);
-    for (const call of this.calls) if (call.state !== CallState.SETTLED || call.settlements !== 1) left.push(`call ${call.sequence}: ${call.settlements} outcomes`);
+    for (const connection of this.connections)
+      if (!connection.closed) left.push(`connection to ${connection.target.replicaId}`);
+    for (const call of this.calls)
+      if (call.state !== CallState.SETTLED || call.settlements !== 1)
+        left.push(`call ${call.sequence}: ${call.settlements} outcomes`);
     if (this.clock.pendingTimers > 0) left.push(`${this.clock.pendingTimers} timers`);
     return left;
   }

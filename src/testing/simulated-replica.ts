@@ -56,7 +56,7 @@ export class SimulatedReplica {
     clock.setTimer(workMs(call), () => {
       this.ongoing--;
       client.ongoing--;
-        this.#tellNext();
+      this.#tellNext();
       client.finish(call, this.ongoing - client.ongoing);
     });
   }

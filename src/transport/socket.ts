@@ -130,7 +130,9 @@ export interface SocketListener {
 /** Listens on a Unix socket; `onTransport` gets each connection, which it must `start`. Rejects if the path is taken. */
 export function listenSocket(path: string, onTransport: (transport: Transport) => void): Promise<SocketListener> {
   return new Promise((resolve, reject) => {
-    const server: Server = createServer({ pauseOnConnect: true, ...WRITABLE_MARK }, (socket) => onTransport(accepted(socket)));
+    const server: Server = createServer({ pauseOnConnect: true, ...WRITABLE_MARK }, (socket) =>
+      onTransport(accepted(socket)),
+    );
     server.on("error", reject);
     server.listen(path, () => {
       server.removeListener("error", reject);

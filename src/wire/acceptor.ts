@@ -23,7 +23,9 @@ export class Acceptor {
 
   accept(transport: Transport): void {
     transport.start(
-      new PreambleReceiver(transport, this.#context.token, (peer) => this.#session(peer).attach(transport, peer.lane === LaneNumber.BULK)),
+      new PreambleReceiver(transport, this.#context.token, (peer) =>
+        this.#session(peer).attach(transport, peer.lane === LaneNumber.BULK),
+      ),
     );
   }
 
@@ -36,7 +38,12 @@ export class Acceptor {
     const key = `${peerId}.${connection}`;
     let session = this.#sessions.get(key);
     if (session === undefined) {
-      session = new ReplicaSession({ context: this.#context, replica: this.#replica, peerId, onClosed: () => this.#sessions.delete(key) });
+      session = new ReplicaSession({
+        context: this.#context,
+        replica: this.#replica,
+        peerId,
+        onClosed: () => this.#sessions.delete(key),
+      });
       this.#sessions.set(key, session);
     }
     return session;

@@ -32,7 +32,9 @@ export class BodyPages implements BodyEncoder {
   }
 
   decode(template: CallTemplate, body: EncodedBody): unknown[] {
-    return this.#formats.byName(template.requestSerialization).decodeArgs(new ByteReader(body.bytes, body.start, body.end));
+    return this.#formats
+      .byName(template.requestSerialization)
+      .decodeArgs(new ByteReader(body.bytes, body.start, body.end));
   }
 
   /** A getter among the arguments of one call has made another. */
@@ -43,7 +45,8 @@ export class BodyPages implements BodyEncoder {
   }
 
   #onPage(call: Call): EncodedBody {
-    if (PAGE_BYTES - this.#page.at < 1_024 || this.#page.bytes.length !== PAGE_BYTES) this.#page = new ByteWriter(new Uint8Array(PAGE_BYTES));
+    if (PAGE_BYTES - this.#page.at < 1_024 || this.#page.bytes.length !== PAGE_BYTES)
+      this.#page = new ByteWriter(new Uint8Array(PAGE_BYTES));
     const page = this.#page;
     // Aligned as the body of a frame is.
     const start = (page.at + 7) & ~7;

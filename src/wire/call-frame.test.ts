@@ -70,7 +70,13 @@ test.each<[string, Fields, Partial<typeof noMeta>]>([
 
 test("with a deadline, the time of sending goes along where both sides read one clock", () => {
   const call = callOf({ deadlineMs: 1_250, timeoutMs: 500, priority: 2 });
-  expect(readMeta(new ByteReader(written(call, 1_000, 0, true)))).toEqual({ ...noMeta, remainingMs: 250, timeoutMs: 500, priority: 2, sentMs: 1_000 });
+  expect(readMeta(new ByteReader(written(call, 1_000, 0, true)))).toEqual({
+    ...noMeta,
+    remainingMs: 250,
+    timeoutMs: 500,
+    priority: 2,
+    sentMs: 1_000,
+  });
 });
 
 test("a model id that does not fit is an error, not another id", () => {

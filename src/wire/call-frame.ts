@@ -79,7 +79,8 @@ export function readMeta(reader: ByteReader): CallMeta {
     meta.remainingMs = reader.f64();
     meta.timeoutMs = reader.f64();
     // Not a number would be neither over nor ahead, and confuse every other deadline of the process.
-    if (!(meta.remainingMs >= 0 && meta.timeoutMs >= 0)) throw new ProtocolError("The deadline of a call is not a length of time.");
+    if (!(meta.remainingMs >= 0 && meta.timeoutMs >= 0))
+      throw new ProtocolError("The deadline of a call is not a length of time.");
   }
   if (mask & MetaField.PRIORITY) {
     meta.priority = reader.f64();
@@ -108,7 +109,10 @@ function writeText(out: ByteWriter, text: string): void {
   out.utf8(text);
   const length = out.at - lengthAt - 2;
   if (length > 0xffff) {
-    throw new SerializationError(`A name that goes with the call takes ${length} bytes; the limit is 65,535. Use a shorter model id.`, { path: "multiplexedModelId" });
+    throw new SerializationError(
+      `A name that goes with the call takes ${length} bytes; the limit is 65,535. Use a shorter model id.`,
+      { path: "multiplexedModelId" },
+    );
   }
   out.view.setUint16(lengthAt, length, true);
 }

@@ -30,7 +30,9 @@ export class CallTable {
     if (free.length > 0) return this.#ids[free[free.length - 1]!]!;
     const index = this.#ids.length;
     if (index > CALL_INDEX_MASK) {
-      throw new HeliostatError(`More than ${CALL_INDEX_MASK + 1} calls are open on one connection. Lower maxOngoingRequests of the deployment.`);
+      throw new HeliostatError(
+        `More than ${CALL_INDEX_MASK + 1} calls are open on one connection. Lower maxOngoingRequests of the deployment.`,
+      );
     }
     return index;
   }

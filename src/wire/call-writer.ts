@@ -91,7 +91,10 @@ export class CallWriter {
     let number = this.#methods.get(method);
     if (number === undefined) {
       number = this.#methods.size;
-      if (number > 0xffff) throw new SerializationError("More than 65,536 different methods were called on one replica.", { path: "methodName" });
+      if (number > 0xffff)
+        throw new SerializationError("More than 65,536 different methods were called on one replica.", {
+          path: "methodName",
+        });
       this.#methods.set(method, number);
     }
     if (lane.methods[number] === undefined) {
@@ -106,7 +109,10 @@ export class CallWriter {
   #checkSize(bytes: number): void {
     const { maxFrameBytes } = this.#context.limits;
     if (bytes <= maxFrameBytes) return;
-    throw new SerializationError(`The arguments take ${bytes} bytes; the limit is ${maxFrameBytes}. Send less at a time, or stream it.`, { path: "args" });
+    throw new SerializationError(
+      `The arguments take ${bytes} bytes; the limit is ${maxFrameBytes}. Send less at a time, or stream it.`,
+      { path: "args" },
+    );
   }
 }
 

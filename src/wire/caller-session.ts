@@ -45,7 +45,10 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     this.#options = options;
     this.#context = options.context;
     this.#listener = options.listener;
-    this.#writer = new CallWriter(options.context, { sharesClock: options.sharesClock ?? false, bulkLane: () => this.#bulkLane() });
+    this.#writer = new CallWriter(options.context, {
+      sharesClock: options.sharesClock ?? false,
+      bulkLane: () => this.#bulkLane(),
+    });
     this.#small = this.#openLane(LaneNumber.SMALL);
   }
 
@@ -188,7 +191,8 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     const lost = this.#calls.drain().map(({ call, position, bulk }) => {
       const { writer } = bulk ? this.#bulk! : this.#small;
       const written = writer.handedBytes > position;
-      if (!written && call.state !== CallState.SETTLED) call.body ??= argumentsOf(writer.out.bytes, position - writer.handedBytes);
+      if (!written && call.state !== CallState.SETTLED)
+        call.body ??= argumentsOf(writer.out.bytes, position - writer.handedBytes);
       return { call, written };
     });
     this.#small.transport.close();

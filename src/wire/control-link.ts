@@ -49,7 +49,8 @@ export class ControlLink<TOut, TIn> implements LaneOwner {
   }
 
   onFrame(_lane: Lane, header: FrameHeader, bytes: Uint8Array, start: number, end: number): void {
-    if (header.type !== FrameType.CONTROL) throw new ProtocolError(`A frame of type ${header.type} arrived on a control connection.`);
+    if (header.type !== FrameType.CONTROL)
+      throw new ProtocolError(`A frame of type ${header.type} arrived on a control connection.`);
     this.#reader.reset(bytes, start, end, header.owned);
     this.#options.onMessage(this.#options.formats.byName("structured").decode(this.#reader) as TIn);
   }

@@ -110,7 +110,12 @@ export class IncomingRequest implements IncomingCall {
     if (!this.#open) return;
     const reader = this.#reader!;
     const { writer } = this.#session.lane(!this.#kept && reader.end - reader.at > BULK_BYTES);
-    const start = writer.begin(FrameType.REFUSE, reason === "draining" ? RefuseFlag.DRAINING : 0, saturate16(othersOngoing), this.id);
+    const start = writer.begin(
+      FrameType.REFUSE,
+      reason === "draining" ? RefuseFlag.DRAINING : 0,
+      saturate16(othersOngoing),
+      this.id,
+    );
     // They go back to a caller that has not kept them: those it has now may have changed since it made the call.
     if (!this.#kept) writer.out.append(reader.bytes, reader.at, reader.end);
     writer.end(start);

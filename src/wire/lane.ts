@@ -26,7 +26,9 @@ export class Lane implements TransportReceiver {
     this.transport = transport;
     this.writer = new SlabWriter(transport);
     this.#owner = owner;
-    this.#reader = new FrameReader(limits.maxFrameBytes, (header, bytes, start, end) => owner.onFrame(this, header, bytes, start, end));
+    this.#reader = new FrameReader(limits.maxFrameBytes, (header, bytes, start, end) =>
+      owner.onFrame(this, header, bytes, start, end),
+    );
   }
 
   get target(): Uint8Array | undefined {
@@ -68,7 +70,9 @@ export class Lane implements TransportReceiver {
   }
 
   #break(thrown: unknown): void {
-    const error = HeliostatError.isInstance(thrown) ? thrown : new ProtocolError(`Reading from the peer failed: ${String(thrown)}`, { cause: thrown });
+    const error = HeliostatError.isInstance(thrown)
+      ? thrown
+      : new ProtocolError(`Reading from the peer failed: ${String(thrown)}`, { cause: thrown });
     this.transport.destroy(error);
     this.onClosed(error);
   }
@@ -148,7 +152,11 @@ export class PreambleReceiver implements TransportReceiver {
       this.#transport.destroy(new ProtocolError(problem));
       return;
     }
-    this.#lane = this.#onPeer({ peerId: hex(this.#bytes.subarray(8, 24)), connection: this.#bytes[7]!, lane: this.#bytes[6]! });
+    this.#lane = this.#onPeer({
+      peerId: hex(this.#bytes.subarray(8, 24)),
+      connection: this.#bytes[7]!,
+      lane: this.#bytes[6]!,
+    });
     if (start + length < end) this.#lane.onBytes(bytes, start + length, end);
   }
 

@@ -77,7 +77,10 @@ export class ReplicaSession implements Peer, LaneOwner {
   checkSize(bytes: number, path: string): void {
     const { maxFrameBytes } = this.context.limits;
     if (bytes <= maxFrameBytes) return;
-    throw new SerializationError(`The ${path} takes ${bytes} bytes; the limit is ${maxFrameBytes}. Return less at a time, or stream it.`, { path });
+    throw new SerializationError(
+      `The ${path} takes ${bytes} bytes; the limit is ${maxFrameBytes}. Return less at a time, or stream it.`,
+      { path },
+    );
   }
 
   close(): void {
@@ -129,10 +132,12 @@ export class ReplicaSession implements Peer, LaneOwner {
     const { id, flags } = header;
     const { clock, formats, limits } = this.context;
     const method = lane.methods[header.aux];
-    if (method === undefined) throw new ProtocolError(`A call names method ${header.aux}, which was not announced on its lane.`);
+    if (method === undefined)
+      throw new ProtocolError(`A call names method ${header.aux}, which was not announced on its lane.`);
     const index = id & CALL_INDEX_MASK;
     if (this.#calls[index] !== undefined) throw new ProtocolError(`A call has the id ${id}, whose place is in use.`);
-    if (index >= limits.maxConcurrentCalls) throw new ProtocolError(`More than ${limits.maxConcurrentCalls} calls are open on one connection.`);
+    if (index >= limits.maxConcurrentCalls)
+      throw new ProtocolError(`More than ${limits.maxConcurrentCalls} calls are open on one connection.`);
     const sequence = reader.f64();
     const meta = flags & CallFlag.META ? readMeta(reader) : noMeta;
     const request = new IncomingRequest(this, {

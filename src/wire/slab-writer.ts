@@ -112,7 +112,8 @@ export class SlabWriter {
     this.#busy = false;
     const sent = this.#inTransit;
     this.#inTransit = undefined;
-    if (sent !== undefined && (sent.length === SLAB_BYTES || this.#isWorthKeeping(sent, sent.length))) this.#spare = sent;
+    if (sent !== undefined && (sent.length === SLAB_BYTES || this.#isWorthKeeping(sent, sent.length)))
+      this.#spare = sent;
     this.flush();
     if (this.#ending && this.out.at === 0) this.#transport.close();
   }

@@ -26,7 +26,8 @@ test("any bytes give a value or a protocol error", { timeout: budgetMs * 3 + 20_
         structured.decode(new ByteReader(bytes));
         values++;
       } catch (error) {
-        if (!(error instanceof ProtocolError)) throw new Error(`${Buffer.from(bytes).toString("hex")} gave no ProtocolError`, { cause: error });
+        if (!(error instanceof ProtocolError))
+          throw new Error(`${Buffer.from(bytes).toString("hex")} gave no ProtocolError`, { cause: error });
         refusals++;
       }
       const tookMs = performance.now() - start;
@@ -79,7 +80,9 @@ test("a short message takes little memory", () => {
     }
     const after = process.memoryUsage();
     const taken = after.heapTotal + after.external - before.heapTotal - before.external;
-    expect(taken, Buffer.from(message.slice(0, 20)).toString("hex")).toBeLessThan(Math.max(32_000_000, message.length * MAX_BYTES_PER_BYTE));
+    expect(taken, Buffer.from(message.slice(0, 20)).toString("hex")).toBeLessThan(
+      Math.max(32_000_000, message.length * MAX_BYTES_PER_BYTE),
+    );
     expect(value === undefined || Array.isArray(value)).toBe(true);
   }
 });
@@ -94,11 +97,40 @@ function* samples(): Generator<unknown> {
   const cyclic: unknown[] = [{ a: 1 }];
   cyclic.push(cyclic, cyclic[0], new Map<unknown, unknown>([[cyclic, new Set([cyclic])]]));
   yield cyclic;
-  yield { list: [1, 300, -70_000, 0.5, 5n, -(2n ** 70n)], text: ["short", "€uro", "x".repeat(300), "\ud800"], flags: [true, false, null, undefined] };
-  yield Object.assign(new TypeError("m", { cause: new AggregateError([new RangeError("r")], "a") }), { code: 1, at: new Date(0) });
-  yield [new Uint8Array(20), new Float64Array(3), new DataView(new ArrayBuffer(4)), new ArrayBuffer(3), new Uint8Array(9_000)];
-  yield [/a+/g, new Date(Number.NaN), Object.assign([], { length: 5 }), Object.assign(Object.create(null) as object, { a: 1 })];
-  yield* fc.sample(fc.anything({ withMap: true, withSet: true, withBigInt: true, withDate: true, withTypedArray: true, withSparseArray: true, maxDepth: 3 }), 100);
+  yield {
+    list: [1, 300, -70_000, 0.5, 5n, -(2n ** 70n)],
+    text: ["short", "€uro", "x".repeat(300), "\ud800"],
+    flags: [true, false, null, undefined],
+  };
+  yield Object.assign(new TypeError("m", { cause: new AggregateError([new RangeError("r")], "a") }), {
+    code: 1,
+    at: new Date(0),
+  });
+  yield [
+    new Uint8Array(20),
+    new Float64Array(3),
+    new DataView(new ArrayBuffer(4)),
+    new ArrayBuffer(3),
+    new Uint8Array(9_000),
+  ];
+  yield [
+    /a+/g,
+    new Date(Number.NaN),
+    Object.assign([], { length: 5 }),
+    Object.assign(Object.create(null) as object, { a: 1 }),
+  ];
+  yield* fc.sample(
+    fc.anything({
+      withMap: true,
+      withSet: true,
+      withBigInt: true,
+      withDate: true,
+      withTypedArray: true,
+      withSparseArray: true,
+      maxDepth: 3,
+    }),
+    100,
+  );
 }
 
 function noise(random: () => number): Uint8Array {

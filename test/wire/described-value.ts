@@ -64,8 +64,11 @@ export function build(described: unknown, known: Map<number, unknown> = new Map(
 function define([id, described]: [number, unknown], known: Map<number, unknown>): unknown {
   const content = Array.isArray(described) ? described : Object.values(described as object)[0];
   const key = Array.isArray(described) ? "$array" : Object.keys(described as object)[0];
-  const fill = { $array: fillArray, $object: fillObject, $map: fillMap }[key as "$object"] as ((target: object, content: never, known: Map<number, unknown>) => object) | undefined;
-  const target = fill === undefined ? build(described, known) : { $array: [], $object: {}, $map: new Map() }[key as "$object"];
+  const fill = { $array: fillArray, $object: fillObject, $map: fillMap }[key as "$object"] as
+    | ((target: object, content: never, known: Map<number, unknown>) => object)
+    | undefined;
+  const target =
+    fill === undefined ? build(described, known) : { $array: [], $object: {}, $map: new Map() }[key as "$object"];
   known.set(id, target);
   return fill === undefined ? target : fill(target as object, content as never, known);
 }
@@ -80,11 +83,21 @@ function fillArray(target: unknown[], described: readonly unknown[], known: Map<
 }
 
 function fillObject(target: object, pairs: readonly Pair[], known: Map<number, unknown>): object {
-  for (const [key, value] of pairs) Object.defineProperty(target, key as string, { value: build(value, known), enumerable: true, writable: true, configurable: true });
+  for (const [key, value] of pairs)
+    Object.defineProperty(target, key as string, {
+      value: build(value, known),
+      enumerable: true,
+      writable: true,
+      configurable: true,
+    });
   return target;
 }
 
-function fillMap(target: Map<unknown, unknown>, pairs: readonly Pair[], known: Map<number, unknown>): Map<unknown, unknown> {
+function fillMap(
+  target: Map<unknown, unknown>,
+  pairs: readonly Pair[],
+  known: Map<number, unknown>,
+): Map<unknown, unknown> {
   for (const [key, value] of pairs) target.set(build(key, known), build(value, known));
   return target;
 }
@@ -109,8 +122,12 @@ interface DescribedError {
 
 function error(described: DescribedError, known: Map<number, unknown>): Error {
   const Base = (globalThis as unknown as Record<string, new (...args: unknown[]) => Error>)[described.base]!;
-  const Class = described.class === described.base ? Base : { [described.class]: class extends Base {} }[described.class]!;
-  const made = described.base === "AggregateError" ? new Class(build(described.errors, known), described.message) : new Class(described.message);
+  const Class =
+    described.class === described.base ? Base : { [described.class]: class extends Base {} }[described.class]!;
+  const made =
+    described.base === "AggregateError"
+      ? new Class(build(described.errors, known), described.message)
+      : new Class(described.message);
   Object.defineProperty(made, "stack", { value: described.stack });
   if (described.name !== undefined) Object.defineProperty(made, "name", { value: described.name });
   if ("cause" in described) Object.defineProperty(made, "cause", { value: build(described.cause, known) });

@@ -11,7 +11,9 @@ interface Vector {
   readonly hex: string | readonly [string, string, number];
 }
 
-const { vectors } = JSON.parse(readFileSync(new URL("vectors/structured.json", import.meta.url), "utf8")) as { vectors: Vector[] };
+const { vectors } = JSON.parse(readFileSync(new URL("vectors/structured.json", import.meta.url), "utf8")) as {
+  vectors: Vector[];
+};
 const structured = new StructuredFormat({
   extension: {
     describe: (value) => (value instanceof Reference ? value.description : undefined),
@@ -34,7 +36,8 @@ describe("the golden vectors of the structured format", () => {
     structured.encode(read, again, "result");
     expect(Buffer.from(again.copy()).toString("hex")).toBe(expected);
     // An error's class is made anew, with the same name.
-    if (value instanceof Error) expect([read, (read as Error).constructor.name]).toEqual([value, value.constructor.name]);
+    if (value instanceof Error)
+      expect([read, (read as Error).constructor.name]).toEqual([value, value.constructor.name]);
     else expect(read).toStrictEqual(value);
   });
 

@@ -13,7 +13,12 @@ export type ControllerMessage =
   /** Load the code, construct, reconfigure, check health once; answered by `ready` or `failed`. The first message. */
   | { readonly type: "initialize" }
   /** New limits and, if `userConfig` is given, `reconfigure(userConfig.value)`; answered by `reconfigured`. */
-  | { readonly type: "reconfigure"; readonly id: number; readonly options: LiveOptions; readonly userConfig?: { readonly value: unknown } }
+  | {
+      readonly type: "reconfigure";
+      readonly id: number;
+      readonly options: LiveOptions;
+      readonly userConfig?: { readonly value: unknown };
+    }
   | { readonly type: "check-health"; readonly id: number }
   /** Refuse new calls, finish ongoing ones within the time, run the destructor, exit. The process then ends by itself. */
   | { readonly type: "stop"; readonly timeoutMs: number }
@@ -27,7 +32,11 @@ export type ReplicaMessage =
   /** The replica serves at this address. */
   | { readonly type: "ready"; readonly address: ReplicaAddress; readonly methods: readonly string[] }
   /** It could not be made ready: its code does not load, the constructor, `reconfigure` or the first health check threw. It exits by itself. */
-  | { readonly type: "failed"; readonly phase: "load" | "construct" | "reconfigure" | "health"; readonly error: unknown }
+  | {
+      readonly type: "failed";
+      readonly phase: "load" | "construct" | "reconfigure" | "health";
+      readonly error: unknown;
+    }
   | { readonly type: "reconfigured"; readonly id: number; readonly error?: unknown }
   | { readonly type: "health"; readonly id: number; readonly error?: unknown }
   | { readonly type: "subscribe"; readonly app: string; readonly deployment: string }

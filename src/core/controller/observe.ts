@@ -15,7 +15,10 @@ import { nextStatus } from "./status.ts";
 
 /** What can be learnt about a replica: what it says about itself, and that its process has ended. */
 export type ReplicaEvent =
-  | Extract<ReplicaMessage, { type: "ready" | "failed" | "reconfigured" | "health" | "models" | "routing-stats" | "worn-out" }>
+  | Extract<
+      ReplicaMessage,
+      { type: "ready" | "failed" | "reconfigured" | "health" | "models" | "routing-stats" | "worn-out" }
+    >
   | { readonly type: "exited"; readonly description: string };
 
 /** A replica that could not be made ready ends by itself; if it does not within this time, it is killed. */

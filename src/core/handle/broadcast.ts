@@ -14,7 +14,11 @@ class BroadcastCall extends Call {
   constructor(whole: BroadcastOutgoing, fields: CallFields) {
     let resolve!: Settle;
     let reject!: Settle;
-    super(whole.target, { resolve: (value) => resolve(value), reject: (error) => reject(whole.failureOf(error)), item: () => {} }, fields);
+    super(
+      whole.target,
+      { resolve: (value) => resolve(value), reject: (error) => reject(whole.failureOf(error)), item: () => {} },
+      fields,
+    );
     this.outcome = new Promise((onResult, onError) => {
       resolve = onResult;
       reject = onError;
@@ -101,7 +105,11 @@ export class BroadcastResponse extends Promise<unknown[]> {
   results(options: { timeoutMs?: number; returnExceptions?: boolean } = {}): Promise<unknown[]> {
     const { timeoutMs, returnExceptions = false } = options;
     if (typeof returnExceptions !== "boolean") {
-      return Promise.reject(new ConfigError(`returnExceptions must be true or false, not ${String(returnExceptions)}.`, { path: "returnExceptions" }));
+      return Promise.reject(
+        new ConfigError(`returnExceptions must be true or false, not ${String(returnExceptions)}.`, {
+          path: "returnExceptions",
+        }),
+      );
     }
     const results = returnExceptions ? this.broadcast.results.then(exceptionsToo) : this.then();
     return timeoutMs === undefined ? results : waitAtMost(results, timeoutMs, this.broadcast);
@@ -111,13 +119,23 @@ export class BroadcastResponse extends Promise<unknown[]> {
     this.broadcast.cancel();
   }
 }
-void Object.defineProperty(BroadcastResponse.prototype, "constructor", { value: Promise, writable: true, configurable: true });
+void Object.defineProperty(BroadcastResponse.prototype, "constructor", {
+  value: Promise,
+  writable: true,
+  configurable: true,
+});
 
 /** Calls a method on every replica. Never throws. */
-export function broadcast(target: MethodTarget, args: readonly unknown[], site: CallSite | undefined): BroadcastResponse {
+export function broadcast(
+  target: MethodTarget,
+  args: readonly unknown[],
+  site: CallSite | undefined,
+): BroadcastResponse {
   const { caller } = target;
   const outgoing = new BroadcastOutgoing(target, caller.fields(target, args), site);
-  const response = new BroadcastResponse((resolve) => resolve(outgoing.results.then((outcomes) => Promise.all(outcomes))));
+  const response = new BroadcastResponse((resolve) =>
+    resolve(outgoing.results.then((outcomes) => Promise.all(outcomes))),
+  );
   response.broadcast = outgoing;
   response.catch(() => {});
   if (outgoing.attach()) caller.whenResolved(outgoing, () => outgoing.send());
@@ -128,6 +146,8 @@ async function exceptionsToo(outcomes: readonly Promise<unknown>[]): Promise<unk
   const settled = await Promise.allSettled(outcomes);
   return settled.map((outcome) => {
     if (outcome.status === "fulfilled") return outcome.value;
-    return outcome.reason instanceof Error ? outcome.reason : new Error("A replica threw what is no Error.", { cause: outcome.reason });
+    return outcome.reason instanceof Error
+      ? outcome.reason
+      : new Error("A replica threw what is no Error.", { cause: outcome.reason });
   });
 }

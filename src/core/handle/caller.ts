@@ -32,6 +32,9 @@ export interface CallerOptions {
 /** Whether this process was told that an option does nothing. */
 let hasWarned = false;
 
+/** V8's own; the pure library types do not know it. */
+const v8Errors = Error as unknown as { captureStackTrace(holder: object, below: Function): void };
+
 /** Call sites captured in one refill period; beyond that, errors say only where they failed. */
 const SITES_PER_REFILL = 1_000;
 const REFILL_MS = 1_000;
@@ -164,7 +167,14 @@ export class Caller {
         timeoutMs = target.timeoutMs;
       }
     }
-    return { args, parent, sequence: ++this.#sequence, priority: target.priority ?? parent?.priority ?? 0, deadlineMs, timeoutMs };
+    return {
+      args,
+      parent,
+      sequence: ++this.#sequence,
+      priority: target.priority ?? parent?.priority ?? 0,
+      deadlineMs,
+      timeoutMs,
+    };
   }
 
   #send(call: OutgoingCall): void {
@@ -216,7 +226,7 @@ export class Caller {
     }
     this.#sites--;
     const site: CallSite = {};
-    Error.captureStackTrace(site, remote);
+    v8Errors.captureStackTrace(site, remote);
     return site;
   }
 }

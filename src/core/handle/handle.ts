@@ -37,7 +37,9 @@ export class MethodCaller {
 
   options(options: object): MethodCaller {
     if (Object.hasOwn(options, "methodName")) {
-      throw new ConfigError("This handle is one method already: give methodName to the deployment's handle instead.", { path: "methodName" });
+      throw new ConfigError("This handle is one method already: give methodName to the deployment's handle instead.", {
+        path: "methodName",
+      });
     }
     const { caller, app, deployment } = this.#target;
     return new MethodCaller(caller, app, deployment, derive(caller, options, this.#options));
@@ -57,7 +59,11 @@ export class Handle {
   readonly #options: ResolvedHandleOptions;
   #default: MethodCaller | undefined = undefined;
 
-  constructor(caller: Caller, name: { readonly app: string; readonly deployment: string }, options: ResolvedHandleOptions) {
+  constructor(
+    caller: Caller,
+    name: { readonly app: string; readonly deployment: string },
+    options: ResolvedHandleOptions,
+  ) {
     this.#caller = caller;
     this.appName = name.app;
     this.deploymentName = name.deployment;
@@ -80,14 +86,27 @@ export class Handle {
   }
 
   options(options: object): Handle {
-    return new Handle(this.#caller, { app: this.appName, deployment: this.deploymentName }, derive(this.#caller, options, this.#options));
+    return new Handle(
+      this.#caller,
+      { app: this.appName, deployment: this.deploymentName },
+      derive(this.#caller, options, this.#options),
+    );
   }
 
   broadcast(methodName: string, ...args: unknown[]): BroadcastResponse {
     const { appName: app, deploymentName: deployment } = this;
     const caller = this.#caller;
     const router = caller.router(app, deployment);
-    const target = { ...this.#options, app, deployment, method: methodName, stream: false, broadcast: true, caller, router };
+    const target = {
+      ...this.#options,
+      app,
+      deployment,
+      method: methodName,
+      stream: false,
+      broadcast: true,
+      caller,
+      router,
+    };
     return broadcast(target, args, caller.site(this.broadcast));
   }
 

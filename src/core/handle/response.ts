@@ -74,12 +74,22 @@ export class CallResponse extends Promise<unknown> {
     return waitAtMost(this, timeoutMs, this.call);
   }
 }
-void Object.defineProperty(CallResponse.prototype, "constructor", { value: Promise, writable: true, configurable: true });
+void Object.defineProperty(CallResponse.prototype, "constructor", {
+  value: Promise,
+  writable: true,
+  configurable: true,
+});
 
 /** Waits for `promise`, but only for so long; what it waits for goes on. */
-export function waitAtMost<T>(promise: Promise<T>, timeoutMs: number, call: { readonly target: MethodTarget }): Promise<T> {
+export function waitAtMost<T>(
+  promise: Promise<T>,
+  timeoutMs: number,
+  call: { readonly target: MethodTarget },
+): Promise<T> {
   if (!(timeoutMs > 0)) {
-    return Promise.reject(new ConfigError(`timeoutMs must be a number greater than 0, not ${String(timeoutMs)}.`, { path: "timeoutMs" }));
+    return Promise.reject(
+      new ConfigError(`timeoutMs must be a number greater than 0, not ${String(timeoutMs)}.`, { path: "timeoutMs" }),
+    );
   }
   const { caller, deployment, method } = call.target;
   return new Promise((resolve, reject) => {

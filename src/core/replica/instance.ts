@@ -10,24 +10,34 @@ interface Hooks {
 }
 
 /** Makes what a replica serves: an instance, by the class's static `create` if it has one, or the function itself. */
-export async function construct(target: Function, kind: "class" | "function", args: readonly unknown[]): Promise<object | Function> {
+export async function construct(
+  target: Function,
+  kind: "class" | "function",
+  args: readonly unknown[],
+): Promise<object | Function> {
   if (kind === "function") return target;
   const { create } = target as { create?: unknown };
   if (typeof create !== "function") return Reflect.construct(target, args) as object;
   const made: unknown = await Reflect.apply(create, target, args);
   if (typeof made === "object" && made !== null) return made;
-  throw new DeploymentFailedError(`${target.name}.create() gave ${made === null ? "null" : typeof made}; it must give an instance of the class.`, {
-    deployment: target.name,
-  });
+  throw new DeploymentFailedError(
+    `${target.name}.create() gave ${made === null ? "null" : typeof made}; it must give an instance of the class.`,
+    {
+      deployment: target.name,
+    },
+  );
 }
 
 /** @throws {DeploymentFailedError} if the class cannot be reconfigured, and whatever its method throws. */
 export async function reconfigure(instance: object | Function, deployment: string, userConfig: unknown): Promise<void> {
   const hooks = instance as Hooks;
   if (typeof hooks.reconfigure !== "function") {
-    throw new DeploymentFailedError(`Deployment "${deployment}" has a userConfig but no method reconfigure(userConfig) to receive it. Add the method, or remove the option.`, {
-      deployment,
-    });
+    throw new DeploymentFailedError(
+      `Deployment "${deployment}" has a userConfig but no method reconfigure(userConfig) to receive it. Add the method, or remove the option.`,
+      {
+        deployment,
+      },
+    );
   }
   await hooks.reconfigure(userConfig);
 }

@@ -15,7 +15,11 @@ export function findMethod(target: object | Function, name: string): Function | 
 export function callableMethods(target: object | Function): string[] {
   if (typeof target === "function") return ["call"];
   const names = new Set<string>();
-  for (let at: object | null = target; at !== null && at !== Object.prototype; at = Object.getPrototypeOf(at) as object | null) {
+  for (
+    let at: object | null = target;
+    at !== null && at !== Object.prototype;
+    at = Object.getPrototypeOf(at) as object | null
+  ) {
     for (const name of Object.getOwnPropertyNames(at)) {
       if (isMethod(target, at, name)) names.add(name);
     }
@@ -28,7 +32,9 @@ function isMethod(target: object, holder: object, name: string): boolean {
   const property = Object.getOwnPropertyDescriptor(holder, name)!;
   // A getter is asked as a call would ask it, but what it throws is no concern of a listing.
   try {
-    return typeof (property.get === undefined ? property.value : (target as Record<string, unknown>)[name]) === "function";
+    return (
+      typeof (property.get === undefined ? property.value : (target as Record<string, unknown>)[name]) === "function"
+    );
   } catch {
     return false;
   }

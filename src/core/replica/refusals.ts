@@ -14,7 +14,10 @@ export function timedOutBefore(call: IncomingCall): RequestTimeoutError {
 export function unknownMethod(target: object | Function, call: IncomingCall, deployment: string): UnknownMethodError {
   const available = callableMethods(target);
   const list = available.length === 0 ? "it has none" : `it has ${available.join(", ")}`;
-  return new UnknownMethodError(`Deployment "${deployment}" has no method "${call.method}": ${list}.`, { method: call.method, available });
+  return new UnknownMethodError(`Deployment "${deployment}" has no method "${call.method}": ${list}.`, {
+    method: call.method,
+    available,
+  });
 }
 
 /** A method that streams was called without `stream`. */
@@ -32,4 +35,3 @@ export function notAStream(call: IncomingCall, deployment: string): StreamMismat
     { method: call.method },
   );
 }
-

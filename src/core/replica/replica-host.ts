@@ -126,7 +126,8 @@ export class ReplicaHost {
         this.#phase = "construct";
         this.#instance = await construct(target, spec.kind, spec.initArgs);
         this.#phase = "reconfigure";
-        if (spec.options.userConfig !== undefined) await reconfigure(this.#instance, spec.deployment, spec.options.userConfig.value);
+        if (spec.options.userConfig !== undefined)
+          await reconfigure(this.#instance, spec.deployment, spec.options.userConfig.value);
         this.#phase = "health";
         await checkHealth(this.#instance);
       });
@@ -178,7 +179,11 @@ export class ReplicaHost {
         resolve();
       });
     });
-    this.replica.abort(new ReplicaUnavailableError(`Replica ${spec.replicaId} was stopped while the request ran: its time to finish (${timeoutMs} ms) was over.`));
+    this.replica.abort(
+      new ReplicaUnavailableError(
+        `Replica ${spec.replicaId} was stopped while the request ran: its time to finish (${timeoutMs} ms) was over.`,
+      ),
+    );
     try {
       if (this.#instance !== undefined) await this.#reside(() => dispose(this.#instance!));
     } catch (error) {

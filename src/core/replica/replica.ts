@@ -147,7 +147,8 @@ export class Replica {
     }
     if (!call.broadcast) this.#admission.take(call.peer);
     this.#served++;
-    if (this.#served === this.#options.maxRequests) this.#options.onWorn?.(`it has taken maxRequests (${this.#served}) requests`);
+    if (this.#served === this.#options.maxRequests)
+      this.#options.onWorn?.(`it has taken maxRequests (${this.#served}) requests`);
     request.index = this.#active.push(request) - 1;
     call.worker = request;
     let outcome: unknown;

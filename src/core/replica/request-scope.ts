@@ -88,7 +88,12 @@ export class ActiveRequest implements RequestScope, Expiring {
       return;
     }
     const { requestId } = this;
-    this.stop(new RequestCancelledError(`Request ${requestId} was cancelled.`, { requestId, ...(reason === undefined ? {} : { cause: reason }) }));
+    this.stop(
+      new RequestCancelledError(`Request ${requestId} was cancelled.`, {
+        requestId,
+        ...(reason === undefined ? {} : { cause: reason }),
+      }),
+    );
   }
 
   /** Ends the request early: its signal aborts, and so do the calls made for it. Idempotent. */
@@ -123,7 +128,10 @@ export function downstreamEnd(error: Error): Error {
     return new RequestTimeoutError(error.message, { timeoutMs: error.timeoutMs, stopped: true });
   }
   if (error instanceof RequestCancelledError) {
-    return new RequestCancelledError(error.message, { requestId: error.requestId, ...("cause" in error ? { cause: error.cause } : {}) });
+    return new RequestCancelledError(error.message, {
+      requestId: error.requestId,
+      ...("cause" in error ? { cause: error.cause } : {}),
+    });
   }
   return error;
 }

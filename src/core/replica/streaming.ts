@@ -23,7 +23,9 @@ export function iteratorOf(value: unknown): AnyIterator | undefined {
   const iterable = value as Partial<AsyncIterable<unknown> & Iterable<unknown> & AnyIterator>;
   if (typeof iterable[Symbol.asyncIterator] === "function") return iterable[Symbol.asyncIterator]!();
   // What has `next` of its own can be read only once: that is a stream, and no value that could travel.
-  return typeof iterable[Symbol.iterator] === "function" && typeof iterable.next === "function" ? iterable[Symbol.iterator]!() : undefined;
+  return typeof iterable[Symbol.iterator] === "function" && typeof iterable.next === "function"
+    ? iterable[Symbol.iterator]!()
+    : undefined;
 }
 
 /** Moves items from the iterator to the caller as long as there is credit; stops the iterator when the request ends early. */
@@ -56,7 +58,12 @@ export function pump(call: IncomingCall, iterator: AnyIterator, options: PumpOpt
   /** Returns whether to go on at once. */
   const take = (step: IteratorResult<unknown>): boolean => {
     if (typeof step !== "object" || step === null) {
-      finish(new TypeError(`${call.method} gave an iterator whose next() returns ${step === null ? "null" : typeof step} instead of an object.`), true);
+      finish(
+        new TypeError(
+          `${call.method} gave an iterator whose next() returns ${step === null ? "null" : typeof step} instead of an object.`,
+        ),
+        true,
+      );
       return false;
     }
     if (step.done) {

@@ -94,7 +94,8 @@ export class Chooser {
     if (free.length === 0) return undefined;
     const { multiplexedModelId, sessionId, preferLocalRouting } = call.template;
     if (this.#userPolicy !== undefined) return this.#ask(this.#userPolicy, call);
-    if (multiplexedModelId === "" && sessionId === "" && !preferLocalRouting) return this.#policy(free, call, this.#clock);
+    if (multiplexedModelId === "" && sessionId === "" && !preferLocalRouting)
+      return this.#policy(free, call, this.#clock);
     return this.#chooseNarrowed(call);
   }
 
@@ -107,7 +108,8 @@ export class Chooser {
       const owner = ownerOf(hashText(sessionId), candidates, this.#replicas);
       if (owner !== undefined) return owner;
     }
-    if (modelId === "" && preferLocalRouting && spansNodes) candidates = preferLocal(free, this.#options.nodeId, this.#narrowed);
+    if (modelId === "" && preferLocalRouting && spansNodes)
+      candidates = preferLocal(free, this.#options.nodeId, this.#narrowed);
     return this.#policy(candidates, call, this.#clock);
   }
 

@@ -47,7 +47,13 @@ describe("HashRing", () => {
 describe("hashes", () => {
   it("are those of murmur3 over UTF-16, little-endian, and fixed: other processes must agree", () => {
     // From an independent implementation.
-    const known: [string, number, number][] = [["", 0, 0], ["a", 0, 1867108634], ["session-1", 0, 1075467182], ["session-1", 7, 1562328450], ["\u00e9\u{1f600}", 0, 2273808744]];
+    const known: [string, number, number][] = [
+      ["", 0, 0],
+      ["a", 0, 1867108634],
+      ["session-1", 0, 1075467182],
+      ["session-1", 7, 1562328450],
+      ["\u00e9\u{1f600}", 0, 2273808744],
+    ];
     for (const [text, seed, hash] of known) expect(hashText(text, seed)).toBe(hash);
     expect(hashNumber(1)).not.toBe(hashNumber(2 ** 32 + 1));
   });

@@ -22,7 +22,8 @@ export class HashRing {
     this.#points = new Float64Array(ids.length * POINTS_PER_REPLICA);
     let at = 0;
     for (let owner = 0; owner < this.#ids.length; owner++) {
-      for (let seed = 1; seed <= POINTS_PER_REPLICA; seed++) this.#points[at++] = hashText(this.#ids[owner]!, seed) * MAX_OWNERS + owner;
+      for (let seed = 1; seed <= POINTS_PER_REPLICA; seed++)
+        this.#points[at++] = hashText(this.#ids[owner]!, seed) * MAX_OWNERS + owner;
     }
     this.#points.sort();
   }

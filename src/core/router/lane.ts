@@ -120,7 +120,8 @@ export class Lane {
 
   #compact(): void {
     let kept = 0;
-    for (let i = this.#head; i < this.#inOrder.length; i++) if (isWaiting(this.#inOrder[i])) this.#inOrder[kept++] = this.#inOrder[i];
+    for (let i = this.#head; i < this.#inOrder.length; i++)
+      if (isWaiting(this.#inOrder[i])) this.#inOrder[kept++] = this.#inOrder[i];
     this.#inOrder.length = kept;
     this.#head = 0;
     this.#late?.filter(isWaiting);

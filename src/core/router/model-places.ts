@@ -26,7 +26,8 @@ export class ModelPlaces {
   /** A request for the model was sent to the slot's replica. */
   expect(modelId: string, slot: ReplicaSlot): void {
     if (slot.modelIds.has(modelId)) return;
-    if (slot.modelIds.size - slot.announcedModels >= MAX_EXPECTED) this.#drop([...slot.modelIds][slot.announcedModels]!, slot);
+    if (slot.modelIds.size - slot.announcedModels >= MAX_EXPECTED)
+      this.#drop([...slot.modelIds][slot.announcedModels]!, slot);
     this.#add(modelId, slot);
   }
 

@@ -82,7 +82,10 @@ describe("WaitingCalls", () => {
       expect(queue.entries).toBe(0);
     }
     function best(live: Set<RecordedCall>): RecordedCall | undefined {
-      return [...live].sort((a, b) => b.priority - b.waitingSinceMs / 1_000 - (a.priority - a.waitingSinceMs / 1_000) || a.sequence - b.sequence)[0];
+      return [...live].sort(
+        (a, b) =>
+          b.priority - b.waitingSinceMs / 1_000 - (a.priority - a.waitingSinceMs / 1_000) || a.sequence - b.sequence,
+      )[0];
     }
   });
 
@@ -98,7 +101,8 @@ describe("WaitingCalls", () => {
         calls[at] = calls[left - 1]!;
         cancel(queue, call);
         // Dead entries are bounded by live ones all the way.
-        if (left % 500 === 0) expect(queue.entries).toBeLessThanOrEqual(2 * queue.size + 33 * Math.min(priorities, queue.size) + 1);
+        if (left % 500 === 0)
+          expect(queue.entries).toBeLessThanOrEqual(2 * queue.size + 33 * Math.min(priorities, queue.size) + 1);
       }
       expect(queue.size).toBe(0);
       expect(queue.entries).toBe(0);

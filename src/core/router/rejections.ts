@@ -45,7 +45,9 @@ export function replicaDied(name: DeploymentName, replicaId: string, cause: unkn
 
 /** A broadcast reached a replica that was about to stop. */
 export function replicaStopping(name: DeploymentName, replicaId: string): ReplicaUnavailableError {
-  return new ReplicaUnavailableError(`Replica ${replicaId} of ${nameOf(name)} is stopping and did not run the broadcast. Broadcast again to reach those that replace it.`);
+  return new ReplicaUnavailableError(
+    `Replica ${replicaId} of ${nameOf(name)} is stopping and did not run the broadcast. Broadcast again to reach those that replace it.`,
+  );
 }
 
 function nameOf({ app, deployment }: DeploymentName): string {

@@ -47,7 +47,10 @@ function simulate({ replicas, limit, seed, callsOf, gapMs }: Scenario) {
     queuedMs += elapsedMs * replicas * limit;
     for (const host of hosts) idleMs += elapsedMs * (limit - host.ongoing);
   };
-  const hosts = Array.from({ length: replicas }, () => new SimulatedReplica({ clock, limit, latencyMs: LATENCY_MS, workMs: (call) => work.get(call)! }));
+  const hosts = Array.from(
+    { length: replicas },
+    () => new SimulatedReplica({ clock, limit, latencyMs: LATENCY_MS, workMs: (call) => work.get(call)! }),
+  );
   const targets = hosts.map((_, i) => target(`r${i}`));
   const routers = callsOf.map(() => {
     const router = new Router({
@@ -60,7 +63,17 @@ function simulate({ replicas, limit, seed, callsOf, gapMs }: Scenario) {
       log: silentLog,
       resolvePolicy: () => undefined,
     });
-    router.update({ app: "shop", deployment: "Pricing", version: 1, state: "available", message: "", maxOngoingRequests: limit, maxQueuedRequests: -1, policy: "power-of-two-choices", replicas: targets });
+    router.update({
+      app: "shop",
+      deployment: "Pricing",
+      version: 1,
+      state: "available",
+      message: "",
+      maxOngoingRequests: limit,
+      maxQueuedRequests: -1,
+      policy: "power-of-two-choices",
+      replicas: targets,
+    });
     return router;
   });
   const calls: RecordedCall[] = [];
@@ -98,15 +111,18 @@ const uneven = { ...busy, callsOf: [850, 50, 50, 50] };
 const single = { ...busy, callsOf: [1_000] };
 const many = { replicas: 32, limit: 1, callsOf: [250, 250, 250, 250], gapMs: 16 };
 
-describe.each(Object.entries({ backlog, busy, uneven, single, many }))("%s: replicas at limit 1, calls of 10 and 1,000 ms", (_, shape) => {
-  it.each([1, 2, 3])("are idle for less than a hundredth of the time while calls wait, seed %i", (seed) => {
-    const scenario = { ...shape, seed };
-    const result = simulate(scenario);
-    expectSound(result, scenario);
-    expect(result.queuedMs).toBeGreaterThan(1_000);
-    expect(result.idleShare).toBeLessThan(0.01);
-  });
-});
+describe.each(Object.entries({ backlog, busy, uneven, single, many }))(
+  "%s: replicas at limit 1, calls of 10 and 1,000 ms",
+  (_, shape) => {
+    it.each([1, 2, 3])("are idle for less than a hundredth of the time while calls wait, seed %i", (seed) => {
+      const scenario = { ...shape, seed };
+      const result = simulate(scenario);
+      expectSound(result, scenario);
+      expect(result.queuedMs).toBeGreaterThan(1_000);
+      expect(result.idleShare).toBeLessThan(0.01);
+    });
+  },
+);
 
 describe("with several places per replica", () => {
   it("nothing runs twice, and limits hold", () => {

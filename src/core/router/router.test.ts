@@ -192,7 +192,12 @@ describe("back-pressure", () => {
   it("refuses at once, with the numbers, and only if there is no place", () => {
     fixture.update({ replicas: ["a", "b"], maxOngoingRequests: 2, maxQueuedRequests: 3 });
     const calls = Array.from({ length: 10 }, () => fixture.call());
-    expect(calls.map((call) => call.error instanceof BackPressureError)).toEqual([...Array<boolean>(7).fill(false), true, true, true]);
+    expect(calls.map((call) => call.error instanceof BackPressureError)).toEqual([
+      ...Array<boolean>(7).fill(false),
+      true,
+      true,
+      true,
+    ]);
     expect(calls[9]!.error).toMatchObject({ deployment: "Pricing", queued: 3, maxQueuedRequests: 3, retryable: true });
   });
 
@@ -228,7 +233,14 @@ describe("back-pressure", () => {
   it("applies the limit also to calls made before it was known: the newest are refused", () => {
     const calls = Array.from({ length: 6 }, () => fixture.call());
     fixture.update({ replicas: ["a"], maxOngoingRequests: 2, maxQueuedRequests: 1 });
-    expect(calls.map((call) => call.error instanceof BackPressureError)).toEqual([false, false, false, true, true, true]);
+    expect(calls.map((call) => call.error instanceof BackPressureError)).toEqual([
+      false,
+      false,
+      false,
+      true,
+      true,
+      true,
+    ]);
   });
 
   it("refuses again as soon as cancels have made no room", () => {
@@ -315,7 +327,9 @@ describe("a deployment that takes no requests", () => {
     const refused = fixture.call();
     for (const call of [waits, refused]) {
       expect(call.error).toBeInstanceOf(DeploymentUnavailableError);
-      expect((call.error as Error).message).toMatch(/"Pricing" of application "shop" could not be deployed: The constructor threw: no weights\. .*run the application again/);
+      expect((call.error as Error).message).toMatch(
+        /"Pricing" of application "shop" could not be deployed: The constructor threw: no weights\. .*run the application again/,
+      );
     }
     expect(waits.error).not.toBe(refused.error);
     fixture.update({ state: "available", message: "", replicas: [target("a")] });

@@ -29,7 +29,12 @@ export interface RouterStats {
   readonly queued: number;
   /** Calls at replicas, also cancelled ones whose work has not ended. */
   readonly ongoing: number;
-  readonly replicas: readonly { readonly replicaId: string; readonly ongoing: number; readonly others: number; readonly phase: ReplicaSlot["phase"] | "leaving" }[];
+  readonly replicas: readonly {
+    readonly replicaId: string;
+    readonly ongoing: number;
+    readonly others: number;
+    readonly phase: ReplicaSlot["phase"] | "leaving";
+  }[];
 }
 
 /**
@@ -52,8 +57,19 @@ export class Router implements SlotOwner {
     const { clock, connect, encoder, log } = options;
     this.#replicas = new ReplicaSet({ clock, connect, log, owner: this });
     this.#chooser = new Chooser(this.#replicas, options);
-    this.#dispatcher = new Dispatcher({ name: options, replicas: this.#replicas, chooser: this.#chooser, clock, encoder, rejection: () => this.#rejection() });
-    this.#broadcasts = new Broadcasts({ name: options, replicas: this.#replicas, abandon: (call, error) => this.abandon(call, error) });
+    this.#dispatcher = new Dispatcher({
+      name: options,
+      replicas: this.#replicas,
+      chooser: this.#chooser,
+      clock,
+      encoder,
+      rejection: () => this.#rejection(),
+    });
+    this.#broadcasts = new Broadcasts({
+      name: options,
+      replicas: this.#replicas,
+      abandon: (call, error) => this.abandon(call, error),
+    });
   }
 
   /** Takes over a newer snapshot; an older one is ignored. */
@@ -143,7 +159,10 @@ export class Router implements SlotOwner {
   /** Part of `SlotOwner`. */
   onLost(slot: ReplicaSlot, error: Error, lost: readonly LostCall[]): void {
     const { replicaId } = slot.target;
-    if (lost.length > 0 && this.#closedBy === undefined) this.#options.log.warn(`The connection to replica ${replicaId} broke: ${error.message}`, { openRequests: lost.length });
+    if (lost.length > 0 && this.#closedBy === undefined)
+      this.#options.log.warn(`The connection to replica ${replicaId} broke: ${error.message}`, {
+        openRequests: lost.length,
+      });
     this.#replicas.lose(slot);
     for (const { call, written } of lost) {
       if (call.state === CallState.SETTLED) continue;

@@ -126,7 +126,9 @@ class MemoryReplica implements ReplicaProcess {
     this.#host.replica.abort(new Error(`The replica ${description}.`));
     this.#host.abandon();
     this.acceptor?.close();
-    this.#options.clock.nextTurn(() => this.#listener.onExit({ description, code: signal === null ? 0 : null, signal }));
+    this.#options.clock.nextTurn(() =>
+      this.#listener.onExit({ description, code: signal === null ? 0 : null, signal }),
+    );
   }
 }
 

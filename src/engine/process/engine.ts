@@ -20,7 +20,8 @@ export interface ProcessEngineOptions {
 }
 
 /** Flags of the driver that would change what a replica does, or cannot be used twice. */
-const NOT_INHERITED = /^(--inspect|--eval$|-e$|--print$|-p$|-pe$|--check$|-c$|--interactive$|-i$|--test|--watch|--cpu-prof|--heap-prof|--title)/;
+const NOT_INHERITED =
+  /^(--inspect|--eval$|-e$|--print$|-p$|-pe$|--check$|-c$|--interactive$|-i$|--test|--watch|--cpu-prof|--heap-prof|--title)/;
 /** Those of them whose value is the next argument. */
 const WITH_VALUE = /^(--eval|-e|--print|-p|-pe|--title)$/;
 /** How long a replica may take to exit when it has said goodbye. */
@@ -41,7 +42,12 @@ export class ProcessEngine implements Engine {
 
   start(spec: ReplicaSpec, listener: ReplicaProcessListener): ReplicaProcess {
     const socketPath = this.#options.directory.file(`r${++this.#started}.sock`);
-    const replica = new ChildReplica(this.#options, { spec, socketPath, listener, onGone: () => this.#running.delete(replica) });
+    const replica = new ChildReplica(this.#options, {
+      spec,
+      socketPath,
+      listener,
+      onGone: () => this.#running.delete(replica),
+    });
     this.#running.add(replica);
     return replica;
   }
@@ -75,13 +81,20 @@ class ChildReplica implements ReplicaProcess {
       onClosed: () => this.#killLater(),
     });
     const { target: _, ...sent } = spec;
-    const bootstrap = encodeBootstrap({ controlPath: control.path, token: context.token, socketPath, driverPid: process.pid, spec: sent }, context.formats);
-    this.#child = spawn(process.execPath, [...inheritedFlags(process.execArgv), ...spec.options.nodeOptions, replicaMain, id.toString("hex")], {
-      // A group of its own: Ctrl-C in a terminal reaches the driver alone, which stops its replicas in order.
-      detached: true,
-      stdio: ["pipe", "inherit", "pipe"],
-      env: { ...process.env, ...spec.options.env },
-    });
+    const bootstrap = encodeBootstrap(
+      { controlPath: control.path, token: context.token, socketPath, driverPid: process.pid, spec: sent },
+      context.formats,
+    );
+    this.#child = spawn(
+      process.execPath,
+      [...inheritedFlags(process.execArgv), ...spec.options.nodeOptions, replicaMain, id.toString("hex")],
+      {
+        // A group of its own: Ctrl-C in a terminal reaches the driver alone, which stops its replicas in order.
+        detached: true,
+        stdio: ["pipe", "inherit", "pipe"],
+        env: { ...process.env, ...spec.options.env },
+      },
+    );
     const { pid, stdin, stderr } = this.#child;
     if (pid !== undefined) reaper.watch(pid);
     stdin!.on("error", () => {});
@@ -141,7 +154,12 @@ class ChildReplica implements ReplicaProcess {
   }
 
   #describe(code: number | null, signal: NodeJS.Signals | null, error: Error | undefined): ReplicaExit {
-    const what = error !== undefined ? `could not be started: ${error.message}` : signal === null ? `exited with code ${code}` : `was killed by ${signal}`;
+    const what =
+      error !== undefined
+        ? `could not be started: ${error.message}`
+        : signal === null
+          ? `exited with code ${code}`
+          : `was killed by ${signal}`;
     return { description: this.#lastWords.behind(what), code, signal };
   }
 }

@@ -34,7 +34,12 @@ export class ThreadEngine implements Engine {
 
   start(spec: ReplicaSpec, listener: ReplicaProcessListener): ReplicaProcess {
     const socketPath = this.#options.directory.file(`t${++this.#started}.sock`);
-    const replica = new ThreadReplica(this.#options, { spec, socketPath, listener, onGone: () => this.#running.delete(socketPath) });
+    const replica = new ThreadReplica(this.#options, {
+      spec,
+      socketPath,
+      listener,
+      onGone: () => this.#running.delete(socketPath),
+    });
     this.#running.set(socketPath, replica);
     return replica;
   }
@@ -71,9 +76,15 @@ class ThreadReplica implements ReplicaProcess {
     const { context, control } = engine;
     const { spec, socketPath, listener } = options;
     const id = randomBytes(16);
-    this.#slot = control.expect(id.toString("hex"), { onMessage: (message) => listener.onMessage(message), onClosed: () => {} });
+    this.#slot = control.expect(id.toString("hex"), {
+      onMessage: (message) => listener.onMessage(message),
+      onClosed: () => {},
+    });
     const { target: _, ...sent } = spec;
-    const bootstrap = encodeBootstrap({ controlPath: control.path, token: context.token, socketPath, driverPid: process.pid, spec: sent }, context.formats);
+    const bootstrap = encodeBootstrap(
+      { controlPath: control.path, token: context.token, socketPath, driverPid: process.pid, spec: sent },
+      context.formats,
+    );
     this.#worker = new Worker(replicaMain, {
       name: spec.replicaId,
       workerData: { bootstrap, controlId: new Uint8Array(id) },
@@ -93,7 +104,11 @@ class ThreadReplica implements ReplicaProcess {
         options.onGone();
         const what = this.#killed ? "was terminated" : `exited with code ${code}`;
         const because = failure instanceof Error ? `: ${failure.stack ?? failure.message}` : "";
-        listener.onExit({ description: lastWords.behind(what + because), code, signal: this.#killed ? "SIGKILL" : null });
+        listener.onExit({
+          description: lastWords.behind(what + because),
+          code,
+          signal: this.#killed ? "SIGKILL" : null,
+        });
         resolve();
       });
     });

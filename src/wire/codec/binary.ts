@@ -34,7 +34,8 @@ const kinds: readonly BinaryKind[] = [
 const numbers: ReadonlyMap<string, number> = new Map(kinds.map(({ name }, number) => [name, number]));
 
 /** The name of a typed array's built-in class; undefined for a DataView. It cannot be overridden, and is right for a Buffer. */
-const nameOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)!.get as (this: ArrayBufferView) => string | undefined;
+const nameOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)!
+  .get as (this: ArrayBufferView) => string | undefined;
 
 /** From here on a copy without zeroing first pays for its call. */
 const SLICED_BYTES = 1_024;
@@ -48,14 +49,21 @@ export function binaryKind(value: ArrayBufferView | ArrayBuffer): number {
 /** The bytes behind a view or buffer, not copied. */
 export function bytesOf(value: ArrayBufferView | ArrayBuffer): Uint8Array {
   if (value instanceof Uint8Array) return value;
-  return ArrayBuffer.isView(value) ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : new Uint8Array(value);
+  return ArrayBuffer.isView(value)
+    ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+    : new Uint8Array(value);
 }
 
 /** @throws {Unsendable} if the memory is gone, or could not arrive as what it is. */
 export function checkBinary(value: ArrayBufferView | ArrayBuffer): void {
-  const buffer = (ArrayBuffer.isView(value) ? value.buffer : value) as ArrayBuffer & { detached?: boolean; resizable?: boolean };
-  if (buffer.detached === true) throw new Unsendable("refers to memory that was transferred elsewhere; send it before, or send a copy");
-  if (buffer === value && buffer.resizable === true) throw new Unsendable("is a resizable ArrayBuffer; send value.slice(), which is of fixed size");
+  const buffer = (ArrayBuffer.isView(value) ? value.buffer : value) as ArrayBuffer & {
+    detached?: boolean;
+    resizable?: boolean;
+  };
+  if (buffer.detached === true)
+    throw new Unsendable("refers to memory that was transferred elsewhere; send it before, or send a copy");
+  if (buffer === value && buffer.resizable === true)
+    throw new Unsendable("is a resizable ArrayBuffer; send value.slice(), which is of fixed size");
 }
 
 /** Kind, number of bytes, padding if it is large, bytes. */
@@ -81,7 +89,8 @@ export function writeBinary(writer: ByteWriter, messageStart: number, value: Arr
 export function readBinary(reader: ByteReader): ArrayBufferView | ArrayBuffer {
   const kind = kinds[reader.u8()];
   const length = reader.u32();
-  if (kind === undefined || length % kind.bytesPerElement !== 0) throw new ProtocolError("A message holds binary of an unknown kind, or with a part of an element.");
+  if (kind === undefined || length % kind.bytesPerElement !== 0)
+    throw new ProtocolError("A message holds binary of an unknown kind, or with a part of an element.");
   if (length >= ALIGNED_BYTES) {
     const padding = reader.u8();
     if (padding > 7) throw new ProtocolError("A message holds binary with too much padding.");
@@ -94,17 +103,26 @@ export function readBinary(reader: ByteReader): ArrayBufferView | ArrayBuffer {
 /** A view or buffer of a kind, with a copy of `bytes`. */
 export function binaryFrom(number: number, bytes: Uint8Array): ArrayBufferView | ArrayBuffer {
   const kind = kinds[number];
-  if (kind === undefined || bytes.length % kind.bytesPerElement !== 0) throw new ProtocolError("A message holds binary of an unknown kind, or with a part of an element.");
+  if (kind === undefined || bytes.length % kind.bytesPerElement !== 0)
+    throw new ProtocolError("A message holds binary of an unknown kind, or with a part of an element.");
   return makeBinary(kind, { bytes, owned: false }, 0, bytes.length);
 }
 
-function makeBinary(kind: BinaryKind, reader: Pick<ByteReader, "bytes" | "owned">, at: number, length: number): ArrayBufferView | ArrayBuffer {
+function makeBinary(
+  kind: BinaryKind,
+  reader: Pick<ByteReader, "bytes" | "owned">,
+  at: number,
+  length: number,
+): ArrayBufferView | ArrayBuffer {
   const { bytes } = reader;
   const offset = bytes.byteOffset + at;
   const count = length / kind.bytesPerElement;
   const { view: View } = kind;
   if (View === undefined) {
-    if (kind.name !== "ArrayBuffer") throw new ProtocolError(`A message holds a ${kind.name}, which this runtime does not have. Use the same version of Node on both sides.`);
+    if (kind.name !== "ArrayBuffer")
+      throw new ProtocolError(
+        `A message holds a ${kind.name}, which this runtime does not have. Use the same version of Node on both sides.`,
+      );
     return copyOf(bytes, at, length);
   }
   const { buffer } = bytes;
@@ -115,7 +133,8 @@ function makeBinary(kind: BinaryKind, reader: Pick<ByteReader, "bytes" | "owned"
 }
 
 function copyOf(bytes: Uint8Array, at: number, length: number): ArrayBuffer {
-  if (length >= SLICED_BYTES && bytes.buffer instanceof ArrayBuffer) return bytes.buffer.slice(bytes.byteOffset + at, bytes.byteOffset + at + length);
+  if (length >= SLICED_BYTES && bytes.buffer instanceof ArrayBuffer)
+    return bytes.buffer.slice(bytes.byteOffset + at, bytes.byteOffset + at + length);
   const copy = new Uint8Array(length);
   for (let i = 0; i < length; i++) copy[i] = bytes[at + i]!;
   return copy.buffer;

@@ -45,7 +45,13 @@ describe("a reader", () => {
   test("never reads past its end, wherever the memory ends", () => {
     const bytes = new Uint8Array(32).fill(0x61);
     const reader = new ByteReader(bytes, 2, 5);
-    for (const read of [() => reader.u32(), () => reader.f64(), () => reader.utf8(4), () => reader.copy(4), () => reader.take(0xffff_ffff)]) {
+    for (const read of [
+      () => reader.u32(),
+      () => reader.f64(),
+      () => reader.utf8(4),
+      () => reader.copy(4),
+      () => reader.take(0xffff_ffff),
+    ]) {
       expect(read).toThrow(ProtocolError);
       expect(reader.at).toBe(2);
     }
@@ -69,7 +75,11 @@ test("the web's way with text and the runtime's own agree", () => {
     const bytes = new Uint8Array(40_000);
     const other = new Uint8Array(40_000);
     const length = nativeText.utf8Write(bytes, text, 3);
-    expect([web.utf8Write(other, text, 3), web.utf8Length(text), nativeText.utf8Length(text)]).toEqual([length, length, length]);
+    expect([web.utf8Write(other, text, 3), web.utf8Length(text), nativeText.utf8Length(text)]).toEqual([
+      length,
+      length,
+      length,
+    ]);
     expect(other).toEqual(bytes);
     expect([web.utf8Slice(bytes, 3, 3 + length), nativeText.utf8Slice(bytes, 3, 3 + length)]).toEqual([text, text]);
   }

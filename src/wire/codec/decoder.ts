@@ -37,7 +37,8 @@ export class ValueDecoder {
     this.busy = true;
     try {
       const header = reader.u8();
-      if (header > Header.REFERENCES) throw new ProtocolError(`A message begins with ${header}, which this version does not know.`);
+      if (header > Header.REFERENCES)
+        throw new ProtocolError(`A message begins with ${header}, which this version does not know.`);
       if (header === Header.REFERENCES) this.#places = new Map();
       return this.value();
     } catch (thrown) {
@@ -104,7 +105,8 @@ export class ValueDecoder {
   }
 
   enter(): void {
-    if (++this.#depth > this.limits.maxDepth) throw new ProtocolError(`A message is nested deeper than ${this.limits.maxDepth} levels, the limit.`);
+    if (++this.#depth > this.limits.maxDepth)
+      throw new ProtocolError(`A message is nested deeper than ${this.limits.maxDepth} levels, the limit.`);
   }
 
   leave(): void {
@@ -150,7 +152,8 @@ export class ValueDecoder {
     for (let key = this.key(); key !== undefined; key = this.key()) {
       const value = this.value();
       // Assigning to it would change what the object inherits from.
-      if (key === "__proto__") Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
+      if (key === "__proto__")
+        Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
       else object[key] = value;
     }
     this.leave();
@@ -162,7 +165,10 @@ export class ValueDecoder {
     const array: unknown[] = [];
     this.place(at, array);
     this.enter();
-    if (length > this.limits.maxArrayLength) throw new ProtocolError(`A message holds an array of ${length} elements; the limit is ${this.limits.maxArrayLength}.`);
+    if (length > this.limits.maxArrayLength)
+      throw new ProtocolError(
+        `A message holds an array of ${length} elements; the limit is ${this.limits.maxArrayLength}.`,
+      );
     // No room is made in advance: nested arrays that all promise many elements would take far more memory than bytes.
     let i = 0;
     let holes = 0;
@@ -170,7 +176,8 @@ export class ValueDecoder {
       if (reader.at < reader.end && reader.bytes[reader.at] === Tag.HOLES) {
         reader.at++;
         const count = reader.u32();
-        if (count === 0 || count > length - i) throw new ProtocolError("A message holds more holes than its array has room for.");
+        if (count === 0 || count > length - i)
+          throw new ProtocolError("A message holds more holes than its array has room for.");
         this.#holes(array, count, holes);
         holes += count;
         i += count;
@@ -251,7 +258,8 @@ export class ValueDecoder {
     const { reader } = this;
     const sign = reader.u8();
     const count = reader.u32();
-    if (sign > 1 || count > this.limits.maxBigIntBytes) throw new ProtocolError(`A message holds a BigInt of ${count} bytes and sign ${sign}.`);
+    if (sign > 1 || count > this.limits.maxBigIntBytes)
+      throw new ProtocolError(`A message holds a BigInt of ${count} bytes and sign ${sign}.`);
     const from = reader.take(count);
     let hex = "0x0";
     for (let i = count - 1; i >= 0; i--) hex += reader.bytes[from + i]!.toString(16).padStart(2, "0");
@@ -261,7 +269,8 @@ export class ValueDecoder {
 
   #reference(place: number): unknown {
     const places = this.#places;
-    if (places === undefined || !places.has(place)) throw new ProtocolError(`A message refers to a value at byte ${place}, where none began.`);
+    if (places === undefined || !places.has(place))
+      throw new ProtocolError(`A message refers to a value at byte ${place}, where none began.`);
     return places.get(place);
   }
 }

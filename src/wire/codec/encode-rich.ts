@@ -12,7 +12,10 @@ const flagsOf = getter(RegExp.prototype, "flags");
 /** The built-ins' data is in slots of theirs; a property that somebody put on one would be lost. */
 export function checkBare(value: object, kind: Kind): void {
   const keys = Object.keys(value);
-  if (keys.length > 0) throw new Unsendable(`is a ${kind} with a property of its own, ${JSON.stringify(keys[0])}, which would be lost; send both in a plain object`);
+  if (keys.length > 0)
+    throw new Unsendable(
+      `is a ${kind} with a property of its own, ${JSON.stringify(keys[0])}, which would be lost; send both in a plain object`,
+    );
 }
 
 export function writeDate(writer: ByteWriter, value: Date): void {
@@ -73,7 +76,10 @@ export function writeBigInt(writer: ByteWriter, value: bigint, limits: Limits): 
   const negative = value < 0n;
   const hex = (negative ? -value : value).toString(16);
   const count = value === 0n ? 0 : (hex.length + 1) >> 1;
-  if (count > limits.maxBigIntBytes) throw new Unsendable(`is a BigInt of ${count} bytes; the limit is ${limits.maxBigIntBytes}. Send its digits as binary`);
+  if (count > limits.maxBigIntBytes)
+    throw new Unsendable(
+      `is a BigInt of ${count} bytes; the limit is ${limits.maxBigIntBytes}. Send its digits as binary`,
+    );
   writer.ensure(6 + count);
   writer.u8(Tag.BIGINT);
   writer.u8(negative ? 1 : 0);

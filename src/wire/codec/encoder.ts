@@ -237,7 +237,12 @@ export class ValueEncoder {
     this.enter();
     // Other properties of an array are not looked for: that takes as long as writing it. The one kind of array that
     // has some without its owner's doing is what RegExp.exec gives.
-    if ("index" in value) throw unsupportedBy("structured", "an array with further properties (the result of a RegExp match?)", "send [...array], or an object");
+    if ("index" in value)
+      throw unsupportedBy(
+        "structured",
+        "an array with further properties (the result of a RegExp match?)",
+        "send [...array], or an object",
+      );
     this.#elements(value);
     this.leave();
   }
@@ -273,7 +278,10 @@ export class ValueEncoder {
     const kind = kindOf(value);
     switch (kind) {
       case "object":
-        return this.#object(value as Record<string, unknown>, getPrototypeOf(value) === null ? Tag.NULL_OBJECT : Tag.OBJECT);
+        return this.#object(
+          value as Record<string, unknown>,
+          getPrototypeOf(value) === null ? Tag.NULL_OBJECT : Tag.OBJECT,
+        );
       case "array":
         return this.#array(value as unknown[]);
       case "error":
@@ -320,6 +328,10 @@ export class ValueEncoder {
 function refuseSymbols(value: object): void {
   for (const symbol of getOwnPropertySymbols(value)) {
     if (!propertyIsEnumerable.call(value, symbol)) continue;
-    throw unsupportedBy("structured", `an object with a property named by a symbol, ${String(symbol)}`, "name it by a string");
+    throw unsupportedBy(
+      "structured",
+      `an object with a property named by a symbol, ${String(symbol)}`,
+      "name it by a string",
+    );
   }
 }

@@ -57,12 +57,20 @@ const ownClasses: Readonly<Record<ErrorCode, ErrorClass>> = {
 export function baseOf(error: Error): number {
   // An error of another copy of the package has other classes, but the same brand.
   if (HeliostatError.isInstance(error)) return Base.HELIOSTAT;
-  for (let prototype: unknown = Object.getPrototypeOf(error); prototype !== null; prototype = Object.getPrototypeOf(prototype)) {
+  for (
+    let prototype: unknown = Object.getPrototypeOf(error);
+    prototype !== null;
+    prototype = Object.getPrototypeOf(prototype)
+  ) {
     const number = numbersByPrototype.get(prototype as object);
     if (number !== undefined) return number;
     // Errors of another realm.
     const { constructor } = prototype as { constructor?: { name?: unknown } };
-    if (Object.hasOwn(prototype as object, "constructor") && typeof constructor?.name === "string" && numbersByName.has(constructor.name)) {
+    if (
+      Object.hasOwn(prototype as object, "constructor") &&
+      typeof constructor?.name === "string" &&
+      numbersByName.has(constructor.name)
+    ) {
       return numbersByName.get(constructor.name)!;
     }
   }
@@ -75,8 +83,10 @@ export function baseName(base: number): string {
 
 /** The class for an error that arrived: ours by its code, a built-in, or one made for its name. */
 export function errorClass(base: number, name: string, code: string): ErrorClass {
-  const known = base === Base.HELIOSTAT && Object.hasOwn(ownClasses, code) ? ownClasses[code as ErrorCode] : bases[base];
-  if (known === undefined) throw new ProtocolError(`A message holds an error of base ${base}, which this version does not know.`);
+  const known =
+    base === Base.HELIOSTAT && Object.hasOwn(ownClasses, code) ? ownClasses[code as ErrorCode] : bases[base];
+  if (known === undefined)
+    throw new ProtocolError(`A message holds an error of base ${base}, which this version does not know.`);
   return known.name === name ? known : namedClass(known, name);
 }
 

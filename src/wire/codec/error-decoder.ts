@@ -69,5 +69,7 @@ function argumentsFor(base: number, { message, name }: ErrorText): unknown[] {
 /** Puts data on an error without running a setter. */
 function define(error: Error, key: string, value: unknown, enumerable = false): void {
   if (Reflect.defineProperty(error, key, { value, enumerable, writable: true, configurable: true })) return;
-  throw new ProtocolError(`A message holds an error of base ${baseName(0)} with a field ${JSON.stringify(key)} that cannot be set.`);
+  throw new ProtocolError(
+    `A message holds an error of base ${baseName(0)} with a field ${JSON.stringify(key)} that cannot be set.`,
+  );
 }

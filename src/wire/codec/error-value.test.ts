@@ -1,5 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { BackPressureError, HeliostatError, RequestTimeoutError, SerializationError, UnknownMethodError } from "../../core/errors.ts";
+import {
+  BackPressureError,
+  HeliostatError,
+  RequestTimeoutError,
+  SerializationError,
+  UnknownMethodError,
+} from "../../core/errors.ts";
 import { FormatTable } from "./format.ts";
 import { ByteReader } from "./reader.ts";
 import { StructuredFormat } from "./structured.ts";
@@ -27,7 +33,12 @@ describe("a user's error", () => {
     const error = new TokenError("bad token", 17);
     const read = send(error);
     expect(read).toBeInstanceOf(RangeError);
-    expect([read.constructor.name, read.name, read.message, read.position]).toEqual(["TokenError", "TokenError", "bad token", 17]);
+    expect([read.constructor.name, read.name, read.message, read.position]).toEqual([
+      "TokenError",
+      "TokenError",
+      "bad token",
+      17,
+    ]);
     expect(read.stack).toBe(error.stack);
     expect(Object.keys(read)).toEqual(["position"]);
     expect(read).not.toBeInstanceOf(TokenError);
@@ -36,7 +47,11 @@ describe("a user's error", () => {
   test("keeps a name of its own, as enumerable as it was", () => {
     const hidden = Object.defineProperty(new TokenError("m", 1), "name", { value: "E_TOKEN", configurable: true });
     const shown = Object.assign(new Error("m"), { name: "Shown" });
-    expect([send(hidden).name, send(hidden).constructor.name, Object.keys(send(hidden))]).toEqual(["E_TOKEN", "TokenError", ["position"]]);
+    expect([send(hidden).name, send(hidden).constructor.name, Object.keys(send(hidden))]).toEqual([
+      "E_TOKEN",
+      "TokenError",
+      ["position"],
+    ]);
     expect([send(shown).name, Object.keys(send(shown))]).toEqual(["Shown", ["name"]]);
   });
 
@@ -122,17 +137,24 @@ describe("a user's error", () => {
 });
 
 describe("a built-in error", () => {
-  test.each([Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError])("%o is one again", (Class) => {
-    const read = send(new Class("m"));
-    expect(Object.getPrototypeOf(read)).toBe(Class.prototype);
-    expect([read.name, read.message]).toEqual([Class.name, "m"]);
-    expect(Object.hasOwn(send(new Class()), "message")).toBe(false);
-  });
+  test.each([Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError])(
+    "%o is one again",
+    (Class) => {
+      const read = send(new Class("m"));
+      expect(Object.getPrototypeOf(read)).toBe(Class.prototype);
+      expect([read.name, read.message]).toEqual([Class.name, "m"]);
+      expect(Object.hasOwn(send(new Class()), "message")).toBe(false);
+    },
+  );
 
   test("AggregateError keeps its members", () => {
     const read = send(new AggregateError([new TokenError("1", 1), "text"], "several"));
     expect(read).toBeInstanceOf(AggregateError);
-    expect([(read.errors[0] as Error).constructor.name, read.errors[1], read.message]).toEqual(["TokenError", "text", "several"]);
+    expect([(read.errors[0] as Error).constructor.name, read.errors[1], read.message]).toEqual([
+      "TokenError",
+      "text",
+      "several",
+    ]);
     expect(Object.keys(read)).toEqual([]);
   });
 
@@ -162,7 +184,12 @@ describe("an error of heliostat's", () => {
       expect(Object.getPrototypeOf(read)).toBe(Object.getPrototypeOf(error));
       expect(Object.entries(read as object)).toEqual(Object.entries(error));
       expect(HeliostatError.isInstance(read)).toBe(true);
-      expect([read.name, read.message, read.retryable, read.stack]).toEqual([error.name, error.message, error.retryable, error.stack]);
+      expect([read.name, read.message, read.retryable, read.stack]).toEqual([
+        error.name,
+        error.message,
+        error.retryable,
+        error.stack,
+      ]);
     }
   });
 

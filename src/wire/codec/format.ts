@@ -34,7 +34,8 @@ export class FormatTable {
   /** @param formats in the order of their numbers. */
   constructor(formats: readonly Format[]) {
     formats.forEach((format, number) => {
-      if (format.number !== number) throw new Error(`The format "${format.name}" has the number ${format.number} but stands at ${number}.`);
+      if (format.number !== number)
+        throw new Error(`The format "${format.name}" has the number ${format.number} but stands at ${number}.`);
     });
     this.#byNumber = formats;
   }
@@ -47,17 +48,21 @@ export class FormatTable {
   byName(name: SerializationName): Format {
     // Four strings that are compared by identity: faster than any table.
     for (const format of this.#byNumber) if (format.name === name) return format;
-    throw new Error(`There is no format "${name}"; there are ${this.#byNumber.map((format) => `"${format.name}"`).join(", ")}.`);
+    throw new Error(
+      `There is no format "${name}"; there are ${this.#byNumber.map((format) => `"${format.name}"`).join(", ")}.`,
+    );
   }
 
   byNumber(number: number): Format {
     const format = this.#byNumber[number];
-    if (format === undefined) throw new ProtocolError(`A frame names format ${number}, which this process does not have.`);
+    if (format === undefined)
+      throw new ProtocolError(`A frame names format ${number}, which this process does not have.`);
     return format;
   }
 }
 
 /** @throws {ProtocolError} if a value did not take all that is left. */
 export function checkEnd(reader: ByteReader): void {
-  if (reader.at !== reader.end) throw new ProtocolError(`A value is followed by ${reader.end - reader.at} bytes that belong to nothing.`);
+  if (reader.at !== reader.end)
+    throw new ProtocolError(`A value is followed by ${reader.end - reader.at} bytes that belong to nothing.`);
 }

@@ -50,7 +50,11 @@ export class JsonFormat implements Format {
       }
     }
     // An array has no undefined in JSON, but a call may leave out an argument in the middle.
-    this.#write(missing.length === 0 ? copies : { args: copies.map((arg) => arg ?? null), undefined: missing }, writer, "args");
+    this.#write(
+      missing.length === 0 ? copies : { args: copies.map((arg) => arg ?? null), undefined: missing },
+      writer,
+      "args",
+    );
   }
 
   encode(value: unknown, writer: ByteWriter, root: Root): void {
@@ -67,9 +71,11 @@ export class JsonFormat implements Format {
     const value = this.decode(reader);
     if (Array.isArray(value)) return value;
     const { args, undefined: missing } = (value ?? {}) as { args?: unknown; undefined?: unknown };
-    if (!Array.isArray(args) || !Array.isArray(missing)) throw new ProtocolError("The arguments of a call are no array.");
+    if (!Array.isArray(args) || !Array.isArray(missing))
+      throw new ProtocolError("The arguments of a call are no array.");
     for (const index of missing) {
-      if (!(Number.isInteger(index) && index >= 0 && index < args.length)) throw new ProtocolError("The arguments of a call lack one that is not there.");
+      if (!(Number.isInteger(index) && index >= 0 && index < args.length))
+        throw new ProtocolError("The arguments of a call lack one that is not there.");
       args[index as number] = undefined;
     }
     return args;
@@ -110,16 +116,20 @@ export class JsonFormat implements Format {
     const object = (Array.isArray(mark) ? mark[0] : value) as Record<string, unknown>;
     for (const key of Object.keys(object)) {
       const inner: unknown = this.#unmark(object[key]);
-      if (inner !== object[key]) Object.defineProperty(object, key, { value: inner, enumerable: true, configurable: true, writable: true });
+      if (inner !== object[key])
+        Object.defineProperty(object, key, { value: inner, enumerable: true, configurable: true, writable: true });
     }
     return object;
   }
 }
 
 function primitive(value: unknown, place: "property" | "element"): unknown {
-  if (typeof value === "bigint") throw unsupportedBy("json", "a BigInt", 'use the "structured" format, or send it as a string');
-  if (typeof value === "number" && !Number.isFinite(value)) throw unsupportedBy("json", String(value), 'use the "structured" format, or send null');
-  if (value === undefined && place === "element") throw unsupportedBy("json", "undefined in an array", 'use the "structured" format, or send null');
+  if (typeof value === "bigint")
+    throw unsupportedBy("json", "a BigInt", 'use the "structured" format, or send it as a string');
+  if (typeof value === "number" && !Number.isFinite(value))
+    throw unsupportedBy("json", String(value), 'use the "structured" format, or send null');
+  if (value === undefined && place === "element")
+    throw unsupportedBy("json", "undefined in an array", 'use the "structured" format, or send null');
   return value;
 }
 

@@ -15,7 +15,8 @@ const cached: (string | undefined)[] = new Array<undefined>(ENTRIES).fill(undefi
 export function cachedKey(bytes: Uint8Array, at: number, length: number): string {
   if (length === 0) return "";
   if (length > MAX_CHARS) return nativeText.latin1Slice(bytes, at, at + length);
-  const slot = (bytes[at]! * 31 + bytes[at + length - 1]! * 7 + bytes[at + (length >> 1)]! * 131 + length * 521) & (ENTRIES - 1);
+  const slot =
+    (bytes[at]! * 31 + bytes[at + length - 1]! * 7 + bytes[at + (length >> 1)]! * 131 + length * 521) & (ENTRIES - 1);
   const found = cached[slot];
   if (found !== undefined && found.length === length) {
     let i = 0;
@@ -34,7 +35,8 @@ export function shortText(bytes: Uint8Array, at: number, length: number): string
   const { fromCharCode } = String;
   let text = "";
   let i = 0;
-  for (; i + 4 <= length; i += 4) text += fromCharCode(bytes[at + i]!, bytes[at + i + 1]!, bytes[at + i + 2]!, bytes[at + i + 3]!);
+  for (; i + 4 <= length; i += 4)
+    text += fromCharCode(bytes[at + i]!, bytes[at + i + 1]!, bytes[at + i + 2]!, bytes[at + i + 3]!);
   for (; i < length; i++) text += fromCharCode(bytes[at + i]!);
   return text;
 }

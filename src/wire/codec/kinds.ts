@@ -58,7 +58,9 @@ export function className(value: object): string {
 }
 
 function isBuiltInView(prototype: object): boolean {
-  return nativeName(prototype) !== "" || prototype === (globalThis as { Buffer?: { prototype: object } }).Buffer?.prototype;
+  return (
+    nativeName(prototype) !== "" || prototype === (globalThis as { Buffer?: { prototype: object } }).Buffer?.prototype
+  );
 }
 
 /** The name of the built-in class, of whatever realm, that a prototype belongs to. */

@@ -40,7 +40,9 @@ function behaves(native: NativeText): boolean {
     const bytes = new Uint8Array(8);
     if (native.utf8Write(bytes, "aé€", 1) !== 6 || native.utf8Slice(bytes, 1, 7) !== "aé€") return false;
     bytes.set([0xe9, 0x61, 0xac, 0x20]);
-    return native.latin1Slice(bytes, 0, 2) === "éa" && native.utf16Slice(bytes, 2, 4) === "€" && native.utf8Length("€") === 3;
+    return (
+      native.latin1Slice(bytes, 0, 2) === "éa" && native.utf16Slice(bytes, 2, 4) === "€" && native.utf8Length("€") === 3
+    );
   } catch {
     return false;
   }
@@ -65,7 +67,8 @@ export function portable(): NativeText {
     utf8Write: (bytes, text, offset) => encoder.encodeInto(text, bytes.subarray(offset)).written,
     utf8Slice: (bytes, start, end) => utf8.decode(bytes.subarray(start, end)),
     latin1Slice: (bytes, start, end) => codeUnits(end - start, (i) => bytes[start + i]!),
-    utf16Slice: (bytes, start, end) => codeUnits((end - start) >> 1, (i) => bytes[start + 2 * i]! | (bytes[start + 2 * i + 1]! << 8)),
+    utf16Slice: (bytes, start, end) =>
+      codeUnits((end - start) >> 1, (i) => bytes[start + 2 * i]! | (bytes[start + 2 * i + 1]! << 8)),
     utf8Length: (text) => encoder.encode(text).byteLength,
   };
 }

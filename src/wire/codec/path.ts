@@ -14,7 +14,8 @@ export function pathOf(root: string, segments: readonly Segment[]): string {
   let path = root;
   for (const segment of segments) {
     if (typeof segment === "number") path += `[${segment}]`;
-    else if (typeof segment === "string") path += identifier.test(segment) ? `.${segment}` : `[${JSON.stringify(segment)}]`;
+    else if (typeof segment === "string")
+      path += identifier.test(segment) ? `.${segment}` : `[${JSON.stringify(segment)}]`;
     else if (segment.of === "value") path += `.get(${brief(segment.key)})`;
     else path += `.${segment.of === "key" ? "key" : "member"}(${brief(segment.key)})`;
   }

@@ -70,7 +70,11 @@ export class PlainCopy {
     const { references, format, limits } = this.#rules;
     if (this.#met.has(value)) {
       if (references) return this.#met.get(value);
-      throw unsupportedBy(format, "an object that the value holds in more than one place", 'use the "structured" format, or send a copy');
+      throw unsupportedBy(
+        format,
+        "an object that the value holds in more than one place",
+        'use the "structured" format, or send a copy',
+      );
     }
     if (++this.#depth > limits.maxDepth) throw tooDeep(limits.maxDepth);
     this.#met.set(value, undefined);
@@ -139,7 +143,8 @@ export class PlainCopy {
       for (const key of Object.keys(value)) {
         at = key;
         const inner = this.value(value[key]);
-        if (key === "__proto__") Object.defineProperty(copy, key, { value: inner, enumerable: true, configurable: true, writable: true });
+        if (key === "__proto__")
+          Object.defineProperty(copy, key, { value: inner, enumerable: true, configurable: true, writable: true });
         else copy[key] = inner;
       }
     } catch (thrown) {
@@ -147,7 +152,11 @@ export class PlainCopy {
     }
     for (const symbol of Object.getOwnPropertySymbols(value)) {
       if (!Object.prototype.propertyIsEnumerable.call(value, symbol)) continue;
-      throw unsupportedBy(this.#rules.format, `an object with a property named by a symbol, ${String(symbol)}`, "name it by a string");
+      throw unsupportedBy(
+        this.#rules.format,
+        `an object with a property named by a symbol, ${String(symbol)}`,
+        "name it by a string",
+      );
     }
     return this.#rules.object?.(copy) ?? copy;
   }
@@ -159,8 +168,14 @@ export class PlainCopy {
     const keys = Object.keys(value);
     const { length } = value;
     const last = keys.at(-1);
-    if (last !== undefined && !(Number(last) < length)) throw unsupportedBy(format, `an array with a property of its own, ${JSON.stringify(last)}`, "send [...array], or an object");
-    if (keys.length < length && !holes) throw unsupportedBy(format, "an array with holes", "fill them, with null for example");
+    if (last !== undefined && !(Number(last) < length))
+      throw unsupportedBy(
+        format,
+        `an array with a property of its own, ${JSON.stringify(last)}`,
+        "send [...array], or an object",
+      );
+    if (keys.length < length && !holes)
+      throw unsupportedBy(format, "an array with holes", "fill them, with null for example");
     if (keys.length < length) setLength(copy, length);
     let at = 0;
     try {

@@ -74,17 +74,23 @@ describe("any value", () => {
 
   test("keeps every number and BigInt", () => {
     fc.assert(
-      fc.property(fc.double(), fc.integer(), fc.bigInt({ min: -(2n ** 300n), max: 2n ** 300n }), (double, integer, big) => {
-        const [a, b, c] = roundTrip([double, integer, big]);
-        expect(Object.is(a, double) && b === integer && c === big).toBe(true);
-      }),
+      fc.property(
+        fc.double(),
+        fc.integer(),
+        fc.bigInt({ min: -(2n ** 300n), max: 2n ** 300n }),
+        (double, integer, big) => {
+          const [a, b, c] = roundTrip([double, integer, big]);
+          expect(Object.is(a, double) && b === integer && c === big).toBe(true);
+        },
+      ),
     );
   });
 
   test("keeps strings of every length around the changes of form", () => {
     for (const unit of ["a", "é", "€", "\ud83d\ude00", "\ud800"]) {
       for (let length = 0; length < 270; length++) expect(roundTrip(unit.repeat(length))).toBe(unit.repeat(length));
-      for (const length of [8_191, 8_192, 8_193, 100_000]) expect(roundTrip(unit.repeat(length)) === unit.repeat(length)).toBe(true);
+      for (const length of [8_191, 8_192, 8_193, 100_000])
+        expect(roundTrip(unit.repeat(length)) === unit.repeat(length)).toBe(true);
     }
   });
 });
@@ -117,7 +123,12 @@ describe("objects", () => {
   });
 
   test("travel without what others have put on Object.prototype", () => {
-    Object.defineProperty(Object.prototype, "polluted", { value: () => {}, enumerable: true, configurable: true, writable: true });
+    Object.defineProperty(Object.prototype, "polluted", {
+      value: () => {},
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
     let bytes: Uint8Array;
     try {
       bytes = encode({ a: 1 });
@@ -129,7 +140,9 @@ describe("objects", () => {
 
   test("of another realm are plain too", async () => {
     const { runInNewContext } = await import("node:vm");
-    const foreign = runInNewContext("({ list: [1, 2], map: new Map([[1, new Date(5)]]), error: new TypeError('x') })") as { error: Error };
+    const foreign = runInNewContext(
+      "({ list: [1, 2], map: new Map([[1, new Date(5)]]), error: new TypeError('x') })",
+    ) as { error: Error };
     const read = roundTrip(foreign);
     expect(read).toMatchObject({ list: [1, 2], map: new Map([[1, new Date(5)]]) });
     expect(read.error).toBeInstanceOf(TypeError);
@@ -149,7 +162,17 @@ describe("objects", () => {
 
 describe("identity", () => {
   test("is kept, for everything that has one", () => {
-    for (const shared of [{}, [], new Date(0), /x/, new Map(), new Set(), new Uint8Array(2), new ArrayBuffer(2), new Error("e")]) {
+    for (const shared of [
+      {},
+      [],
+      new Date(0),
+      /x/,
+      new Map(),
+      new Set(),
+      new Uint8Array(2),
+      new ArrayBuffer(2),
+      new Error("e"),
+    ]) {
       const [a, b, other] = roundTrip([shared, { deep: shared }, 1] as const);
       expect(a).toBe(b.deep);
       expect(other).toBe(1);
@@ -221,7 +244,20 @@ describe("arrays", () => {
 describe("binary", () => {
   test("of every kind arrives as its kind; a Buffer as Uint8Array", () => {
     const source = Uint8Array.from({ length: 64 }, (_, i) => i).buffer;
-    const views: (new (buffer: ArrayBuffer, offset: number, length: number) => ArrayBufferView)[] = [Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array, Uint32Array, BigInt64Array, BigUint64Array, Float32Array, Float64Array, DataView];
+    const views: (new (buffer: ArrayBuffer, offset: number, length: number) => ArrayBufferView)[] = [
+      Int8Array,
+      Uint8Array,
+      Uint8ClampedArray,
+      Int16Array,
+      Uint16Array,
+      Int32Array,
+      Uint32Array,
+      BigInt64Array,
+      BigUint64Array,
+      Float32Array,
+      Float64Array,
+      DataView,
+    ];
     for (const View of views) {
       const view = new View(source, 16, 2);
       expect(roundTrip(view)).toStrictEqual(view);
@@ -231,15 +267,18 @@ describe("binary", () => {
     expect(read).toEqual(new Uint8Array(Buffer.from("bytes")));
   });
 
-  test.each([1, 500, 1_024, 8_191, 8_192, 100_000])("of %i bytes never refers to bytes that are not its own", (size) => {
-    const bytes = encode([new Uint8Array(size).fill(7), new ArrayBuffer(size)]);
-    for (const memory of [new Uint8Array(bytes), Buffer.from(bytes)]) {
-      const [read, buffer] = decode(memory) as [Uint8Array, ArrayBuffer];
-      memory.fill(1);
-      expect(read.every((byte) => byte === 7)).toBe(true);
-      expect(new Uint8Array(buffer).every((byte) => byte === 0)).toBe(true);
-    }
-  });
+  test.each([1, 500, 1_024, 8_191, 8_192, 100_000])(
+    "of %i bytes never refers to bytes that are not its own",
+    (size) => {
+      const bytes = encode([new Uint8Array(size).fill(7), new ArrayBuffer(size)]);
+      for (const memory of [new Uint8Array(bytes), Buffer.from(bytes)]) {
+        const [read, buffer] = decode(memory) as [Uint8Array, ArrayBuffer];
+        memory.fill(1);
+        expect(read.every((byte) => byte === 7)).toBe(true);
+        expect(new Uint8Array(buffer).every((byte) => byte === 0)).toBe(true);
+      }
+    },
+  );
 
   test("that is large stays where it is in a frame of its own, aligned", () => {
     const value = { pad: "x", floats: new Float64Array(4_096).fill(1.5), small: new Float64Array(2) };
@@ -308,7 +347,9 @@ describe("depth", () => {
     };
     expect(failure(value).message).toContain("nested deeper");
     const error = deep();
-    expect(error === undefined || error instanceof SerializationError || (error as Error).message.includes("call stack")).toBe(true);
+    expect(
+      error === undefined || error instanceof SerializationError || (error as Error).message.includes("call stack"),
+    ).toBe(true);
     expect(roundTrip({ after: 1 })).toEqual({ after: 1 });
   });
 });
@@ -316,7 +357,12 @@ describe("depth", () => {
 describe("what cannot travel", () => {
   class Avatar {}
   const cases: [string, unknown[], string, RegExp][] = [
-    ["a class instance", [{ user: { avatar: new Avatar() } }], "args[0].user.avatar", /class Avatar.*plain object.*handle/],
+    [
+      "a class instance",
+      [{ user: { avatar: new Avatar() } }],
+      "args[0].user.avatar",
+      /class Avatar.*plain object.*handle/,
+    ],
     ["a function", [1, [0, 0, () => 1]], "args[1][2]", /function/],
     ["a class", [Avatar], "args[0]", /Avatar/],
     ["a symbol", [{ "a b": Symbol("s") }], 'args[0]["a b"]', /symbol/],
@@ -324,7 +370,18 @@ describe("what cannot travel", () => {
     ["a Map's key", [new Map([[() => 1, 1]])], "args[0].key(function)", /function/],
     ["a Set's member", [new Set([Symbol.iterator])], "args[0].member(Symbol(Symbol.iterator))", /symbol/],
     ["a promise", [{ r: Promise.resolve(1) }], "args[0].r", /response.*top level/],
-    ["a thenable's instance", [[new (class Reply { then() {} })()]], "args[0][0]", /response.*top level/],
+    [
+      "a thenable's instance",
+      [
+        [
+          new (class Reply {
+            then() {}
+          })(),
+        ],
+      ],
+      "args[0][0]",
+      /response.*top level/,
+    ],
     ["a generator", [{ items: (function* () {})() }], "args[0].items", /stream.*response.*top level/],
     ["an async generator", [{ items: (async function* () {})() }], "args[0].items", /stream.*response.*top level/],
     ["a ReadableStream", [new ReadableStream()], "args[0]", /stream/],
@@ -390,7 +447,12 @@ describe("handles", () => {
   }
   const format = new StructuredFormat({
     extension: {
-      describe: (value) => (value instanceof Handle ? { name: value.name } : typeof value === "function" && "deployment" in value ? { name: value.deployment } : undefined),
+      describe: (value) =>
+        value instanceof Handle
+          ? { name: value.name }
+          : typeof value === "function" && "deployment" in value
+            ? { name: value.deployment }
+            : undefined,
       revive: (data) => new Handle((data as { name: string }).name),
     },
   });
@@ -398,7 +460,10 @@ describe("handles", () => {
   test("travel by their description, wherever they are, and stay the same handle", () => {
     const handle = new Handle("a");
     const called = Object.assign(() => {}, { deployment: "b" });
-    const read = decode(encode({ handle, list: [handle, called] }, format), format) as { handle: Handle; list: Handle[] };
+    const read = decode(encode({ handle, list: [handle, called] }, format), format) as {
+      handle: Handle;
+      list: Handle[];
+    };
     expect(read.handle).toEqual(handle);
     expect(read.list[0]).toBe(read.handle);
     expect(read.list[1]).toEqual(new Handle("b"));
@@ -412,7 +477,9 @@ describe("handles", () => {
         return "p";
       },
     });
-    const asking = new StructuredFormat({ extension: { describe: (value) => (value === proxy ? { name: "p" } : undefined), revive: (data) => data } });
+    const asking = new StructuredFormat({
+      extension: { describe: (value) => (value === proxy ? { name: "p" } : undefined), revive: (data) => data },
+    });
     expect(decode(encode([proxy], asking), asking)).toEqual([{ name: "p" }]);
     expect(touched).toEqual([]);
   });
@@ -451,7 +518,14 @@ describe("bytes that are no message", () => {
   });
 
   test("every message that is cut short", () => {
-    const whole = encode({ a: [1, 300, 1e9, 0.5, "text", "€", 5n], m: new Map([[1, new Set(["x"])]]), d: new Date(0), b: new Uint8Array(9), e: new TypeError("t", { cause: 1 }), r: /x/g });
+    const whole = encode({
+      a: [1, 300, 1e9, 0.5, "text", "€", 5n],
+      m: new Map([[1, new Set(["x"])]]),
+      d: new Date(0),
+      b: new Uint8Array(9),
+      e: new TypeError("t", { cause: 1 }),
+      r: /x/g,
+    });
     for (let length = 0; length < whole.length; length++) {
       // What lies behind the end is there, as in a buffer of many frames; it must not be read.
       expect(() => structured.decode(new ByteReader(whole, 0, length)), `${length} bytes`).toThrow(ProtocolError);

@@ -14,7 +14,9 @@ export function encodeThrown(thrown: unknown, writer: ByteWriter, formats: Forma
     formats.structured.encode(thrown, writer, "result");
   } catch (cause) {
     writer.at = at;
-    const told = new HeliostatError(`Something was thrown that cannot travel: ${describe(thrown)}. Throw an Error instead. (${textOf(cause)})`);
+    const told = new HeliostatError(
+      `Something was thrown that cannot travel: ${describe(thrown)}. Throw an Error instead. (${textOf(cause)})`,
+    );
     formats.structured.encode(told, writer, "result");
   }
 }
@@ -25,7 +27,12 @@ export function decodeThrown(reader: ByteReader, formats: FormatTable): unknown 
 }
 
 function describe(thrown: unknown): string {
-  const text = thrown instanceof Error ? textOf(thrown) : typeof thrown === "function" ? `a function ${thrown.name}` : textOf(thrown);
+  const text =
+    thrown instanceof Error
+      ? textOf(thrown)
+      : typeof thrown === "function"
+        ? `a function ${thrown.name}`
+        : textOf(thrown);
   return text.length > 1_000 ? `${text.slice(0, 1_000)}…` : text;
 }
 

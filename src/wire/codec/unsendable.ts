@@ -35,13 +35,18 @@ export class Unsendable extends Error {
   toError(root: Root): SerializationError {
     const path = pathOf(root, this.segments.reverse());
     const shown = path.length > 200 ? `${path.slice(0, 160)}…${path.slice(-30)}` : path;
-    return new SerializationError(`${shown} ${this.message}.`, "cause" in this ? { path, cause: this.cause } : { path });
+    return new SerializationError(
+      `${shown} ${this.message}.`,
+      "cause" in this ? { path, cause: this.cause } : { path },
+    );
   }
 }
 
 export function tooDeep(maxDepth?: number): Unsendable {
   const limit = maxDepth === undefined ? "the stack has room for" : `${maxDepth} levels, the limit`;
-  return new Unsendable(`is nested deeper than ${limit}; send it flat, as a list whose entries name each other by index`);
+  return new Unsendable(
+    `is nested deeper than ${limit}; send it flat, as a list whose entries name each other by index`,
+  );
 }
 
 function messageOf(thrown: unknown): string {

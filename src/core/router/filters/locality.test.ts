@@ -4,7 +4,11 @@ import { preferLocal } from "./locality.ts";
 
 describe("preferLocal", () => {
   it("keeps those on the node, or all if there are none", () => {
-    const slots = freeSlots(target("a", { nodeId: "n1" }), target("b", { nodeId: "n2" }), target("c", { nodeId: "n1" }));
+    const slots = freeSlots(
+      target("a", { nodeId: "n1" }),
+      target("b", { nodeId: "n2" }),
+      target("c", { nodeId: "n1" }),
+    );
     expect(preferLocal(slots, "n1", [])).toEqual([slots[0], slots[2]]);
     expect(preferLocal(slots, "n3", [])).toBe(slots);
   });
@@ -14,7 +18,10 @@ describe("preferLocalRouting", () => {
   let fixture: RouterFixture;
   beforeEach(() => {
     fixture = new RouterFixture();
-    fixture.update({ replicas: [target("far-1", { nodeId: "there" }), target("near"), target("far-2", { nodeId: "there" })], maxOngoingRequests: 2 });
+    fixture.update({
+      replicas: [target("far-1", { nodeId: "there" }), target("near"), target("far-2", { nodeId: "there" })],
+      maxOngoingRequests: 2,
+    });
   });
   afterEach(() => {
     expect(fixture.end()).toEqual([]);

@@ -19,7 +19,14 @@ describe("multiplexed-model affinity", () => {
   });
 
   it("loads a model where there are the fewest", () => {
-    fixture.update({ replicas: [target("a", { modelIds: ["x", "y"] }), target("b", { modelIds: ["z"] }), target("c", { modelIds: ["x", "z"] })], maxOngoingRequests: 9 });
+    fixture.update({
+      replicas: [
+        target("a", { modelIds: ["x", "y"] }),
+        target("b", { modelIds: ["z"] }),
+        target("c", { modelIds: ["x", "z"] }),
+      ],
+      maxOngoingRequests: 9,
+    });
     expect(place("new")).toBe("b");
   });
 
@@ -59,9 +66,18 @@ describe("multiplexed-model affinity", () => {
     }
     let held = 0;
     fixture.end();
-    const policies = { Pricing: ((candidates) => ((held = candidates[0]!.multiplexedModelIds.size), candidates[0]!)) as import("../policy.ts").RouterPolicy };
+    const policies = {
+      Pricing: ((candidates) => (
+        (held = candidates[0]!.multiplexedModelIds.size),
+        candidates[0]!
+      )) as import("../policy.ts").RouterPolicy,
+    };
     fixture = new RouterFixture({ policies });
-    fixture.update({ replicas: ["a"], maxOngoingRequests: 1, policy: { module: "file:///app.ts", name: "Pricing", ordinal: 0 } });
+    fixture.update({
+      replicas: ["a"],
+      maxOngoingRequests: 1,
+      policy: { module: "file:///app.ts", name: "Pricing", ordinal: 0 },
+    });
     for (let i = 0; i < 1_000; i++) {
       fixture.call({ multiplexedModelId: `m${i}` });
       fixture.replica("a").finish();

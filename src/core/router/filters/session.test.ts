@@ -9,7 +9,8 @@ function caller(order = replicas, maxOngoingRequests = 50): RouterFixture {
   return fixture;
 }
 
-const placesOf = (fixture: RouterFixture) => Array.from({ length: 40 }, (_, i) => fixture.placeOf(fixture.call({ sessionId: `s${i}` })));
+const placesOf = (fixture: RouterFixture) =>
+  Array.from({ length: 40 }, (_, i) => fixture.placeOf(fixture.call({ sessionId: `s${i}` })));
 
 describe("session affinity", () => {
   it("is the same for all callers, also for one that has lost a connection or knows another order", () => {
@@ -55,10 +56,17 @@ describe("session affinity", () => {
 
   it("stays among the replicas that hold the model", () => {
     const fixture = new RouterFixture();
-    fixture.update({ replicas: [target("a"), target("b", { modelIds: ["m"] }), target("c", { modelIds: ["m"] }), target("d")], maxOngoingRequests: 50 });
-    const places = Array.from({ length: 20 }, (_, i) => fixture.placeOf(fixture.call({ sessionId: `s${i}`, multiplexedModelId: "m" })));
+    fixture.update({
+      replicas: [target("a"), target("b", { modelIds: ["m"] }), target("c", { modelIds: ["m"] }), target("d")],
+      maxOngoingRequests: 50,
+    });
+    const places = Array.from({ length: 20 }, (_, i) =>
+      fixture.placeOf(fixture.call({ sessionId: `s${i}`, multiplexedModelId: "m" })),
+    );
     expect(new Set(places)).toEqual(new Set(["b", "c"]));
-    const one = Array.from({ length: 10 }, () => fixture.placeOf(fixture.call({ sessionId: "s1", multiplexedModelId: "m" })));
+    const one = Array.from({ length: 10 }, () =>
+      fixture.placeOf(fixture.call({ sessionId: "s1", multiplexedModelId: "m" })),
+    );
     expect(new Set(one)).toEqual(new Set([places[1]]));
     expect(fixture.end()).toEqual([]);
   });

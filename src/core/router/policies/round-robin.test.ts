@@ -9,13 +9,23 @@ describe("roundRobin", () => {
     const slots = freeSlots("a", "b", "c");
     const [a, b, c] = slots as [never, never, never];
     const policy = roundRobin({ slots });
-    expect([policy([c, a, b], call), policy([b, c, a], call), policy([a, b, c], call), policy([b, c, a], call)]).toEqual([a, b, c, a]);
+    expect([
+      policy([c, a, b], call),
+      policy([b, c, a], call),
+      policy([a, b, c], call),
+      policy([b, c, a], call),
+    ]).toEqual([a, b, c, a]);
   });
 
   it("passes over what has no place, and does not lose its turn", () => {
     const slots = freeSlots("a", "b", "c");
     const [a, b, c] = slots as [never, never, never];
     const policy = roundRobin({ slots });
-    expect([policy([a, b, c], call), policy([a, c], call), policy([a, b, c], call), policy([b], call)]).toEqual([a, c, a, b]);
+    expect([policy([a, b, c], call), policy([a, c], call), policy([a, b, c], call), policy([b], call)]).toEqual([
+      a,
+      c,
+      a,
+      b,
+    ]);
   });
 });

@@ -2,7 +2,9 @@ import type { Call } from "../../handle/call.ts";
 import { isAmong, type ReplicaSlot } from "../replica-slot.ts";
 
 /** Makes a policy that takes the candidates in turn, in the order of their start as `places` has it. */
-export function roundRobin(places: { readonly slots: readonly ReplicaSlot[] }): (candidates: readonly ReplicaSlot[], call: Call) => ReplicaSlot {
+export function roundRobin(places: {
+  readonly slots: readonly ReplicaSlot[];
+}): (candidates: readonly ReplicaSlot[], call: Call) => ReplicaSlot {
   let last = -1;
   return (candidates) => {
     const { slots } = places;

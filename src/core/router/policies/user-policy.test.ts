@@ -29,7 +29,14 @@ describe("a user's policy", () => {
     fixture.call();
     const [first, second] = seen;
     expect(first!.candidates).toEqual([
-      { replicaId: "b", nodeId: "far", ongoing: 0, capacity: 1, multiplexedModelIds: new Set(["m"]), stats: { depth: 3 } },
+      {
+        replicaId: "b",
+        nodeId: "far",
+        ongoing: 0,
+        capacity: 1,
+        multiplexedModelIds: new Set(["m"]),
+        stats: { depth: 3 },
+      },
       // The model counts as held as soon as a request for it was sent there.
       { replicaId: "a", nodeId: "here", ongoing: 0, capacity: 1, multiplexedModelIds: new Set(["m"]), stats: {} },
     ]);
@@ -40,7 +47,9 @@ describe("a user's policy", () => {
   });
 
   it("may let a request wait without holding up others", () => {
-    start((candidates, request) => (request.args[0] === "only-b" ? (candidates.find((each) => each.replicaId === "b") ?? null) : candidates[0]!));
+    start((candidates, request) =>
+      request.args[0] === "only-b" ? (candidates.find((each) => each.replicaId === "b") ?? null) : candidates[0]!,
+    );
     const first = fixture.call({ args: ["only-b"] });
     const second = fixture.call({ args: ["only-b"] });
     const third = fixture.call({ args: ["any"] });
@@ -53,7 +62,10 @@ describe("a user's policy", () => {
   });
 
   it("is asked again about a waiting request whenever a replica reports, in the order of the requests", () => {
-    start((candidates) => candidates.find((each) => each.ongoing === 0) ?? null, { replicas: ["a"], maxOngoingRequests: 5 });
+    start((candidates) => candidates.find((each) => each.ongoing === 0) ?? null, {
+      replicas: ["a"],
+      maxOngoingRequests: 5,
+    });
     const calls = [fixture.call(), fixture.call(), fixture.call()];
     expect(calls.map((call) => fixture.placeOf(call))).toEqual(["a", undefined, undefined]);
     fixture.replica("a").finish();
@@ -77,7 +89,10 @@ describe("a user's policy", () => {
 
   it("sees the arguments also of requests that began to wait before it was in use", () => {
     const seen: unknown[] = [];
-    start((candidates, request) => (seen.push(request.args), candidates[0]!), { policy: "power-of-two-choices", replicas: [] });
+    start((candidates, request) => (seen.push(request.args), candidates[0]!), {
+      policy: "power-of-two-choices",
+      replicas: [],
+    });
     fixture.call({ args: ["early", { n: 1 }] });
     fixture.update({ policy: reference, replicas: ["a"] });
     expect(seen).toEqual([["early", { n: 1 }]]);
@@ -94,7 +109,11 @@ describe("a user's policy", () => {
   });
 
   it.each([
-    ["a copy", (candidates: readonly ReplicaCandidate[]) => ({ ...candidates[0]! }), /an object for replica a, which is none of its 2 candidates/],
+    [
+      "a copy",
+      (candidates: readonly ReplicaCandidate[]) => ({ ...candidates[0]! }),
+      /an object for replica a, which is none of its 2 candidates/,
+    ],
     ["nothing", () => undefined, /gave undefined.*null to let the request wait/],
     ["a promise", async (candidates: readonly ReplicaCandidate[]) => candidates[0]!, /must be synchronous/],
   ])("that gives %s fails the request with an error that says so", (_, policy, message) => {
@@ -122,10 +141,14 @@ describe("a user's policy", () => {
 
   it("that is not found is reported, and requests are routed without it", () => {
     const warnings: string[] = [];
-    fixture = new RouterFixture({ log: { debug() {}, info() {}, warn: (message) => warnings.push(message), error() {} } });
+    fixture = new RouterFixture({
+      log: { debug() {}, info() {}, warn: (message) => warnings.push(message), error() {} },
+    });
     fixture.update({ replicas: ["a"], policy: reference });
     expect(fixture.placeOf(fixture.call())).toBe("a");
-    expect(warnings).toEqual([expect.stringMatching(/"Pricing" of application "shop" was not found in file:\/\/\/app\.ts/)]);
+    expect(warnings).toEqual([
+      expect.stringMatching(/"Pricing" of application "shop" was not found in file:\/\/\/app\.ts/),
+    ]);
   });
 
   it("gets the near replicas first if the handle asks for it", () => {

@@ -53,6 +53,7 @@ function requestIdOf(call: Call & { readonly requestId?: string }): string {
 
 function describe(value: unknown): string {
   if (value instanceof Promise) return "a promise (a policy must be synchronous)";
-  if (typeof value === "object" && value !== null && "replicaId" in value) return `an object for replica ${String(value.replicaId)}`;
+  if (typeof value === "object" && value !== null && "replicaId" in value)
+    return `an object for replica ${String(value.replicaId)}`;
   return typeof value === "string" ? `"${value}"` : String(value);
 }
