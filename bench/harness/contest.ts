@@ -3,8 +3,8 @@ import { processTimeNs } from "./process-time.ts";
 /** One way to do the work that is measured. */
 export interface Contender {
   readonly name: string;
-  /** Does the work `count` times. */
-  run(count: number): Promise<void>;
+  /** Does the work `count` times. @returns how many milliseconds it took, if a process of its own has measured that. */
+  run(count: number): Promise<number | void>;
   /** The processes on the other side, whose time is added up. */
   readonly peers?: readonly number[];
 }
@@ -26,6 +26,8 @@ export interface ContestOptions {
   readonly rounds: number;
   /** Of one sample. */
   readonly sampleMs: number;
+  /** @default 300 */
+  readonly warmUpMs?: number;
 }
 
 interface Sample {
@@ -44,7 +46,7 @@ const WARM_UP_MS = 300;
  */
 export async function contest(contenders: readonly Contender[], options: ContestOptions): Promise<Row[]> {
   const counts: number[] = [];
-  for (const contender of contenders) counts.push(await countFor(contender, options.sampleMs));
+  for (const contender of contenders) counts.push(await countFor(contender, options));
   const samples: Sample[][] = contenders.map(() => []);
   for (let round = 0; round < options.rounds; round++) {
     for (let i = 0; i < contenders.length; i++) {
@@ -73,13 +75,13 @@ export function median(numbers: readonly number[]): number {
 }
 
 /** How much work fills a sample. Finding out warms it up: code that is not optimised yet must not be measured. */
-async function countFor(contender: Contender, sampleMs: number): Promise<number> {
-  const endMs = performance.now() + Math.max(WARM_UP_MS, sampleMs);
+async function countFor(contender: Contender, { sampleMs, warmUpMs = WARM_UP_MS }: ContestOptions): Promise<number> {
+  const endMs = performance.now() + Math.max(warmUpMs, sampleMs);
   for (let count = 1; ;) {
     const startedMs = performance.now();
-    await contender.run(count);
+    const measuredMs = await contender.run(count);
     const nowMs = performance.now();
-    const tookMs = nowMs - startedMs;
+    const tookMs = measuredMs ?? nowMs - startedMs;
     if (nowMs >= endMs && tookMs > sampleMs / 4) return Math.max(1, Math.round((count * sampleMs) / tookMs));
     if (tookMs < sampleMs / 2) count *= 2;
   }
@@ -93,8 +95,8 @@ async function sample(contender: Contender, count: number): Promise<Sample> {
   const callerNs = processTimeNs(process.pid);
   const peersNs = peersTime();
   const startedMs = performance.now();
-  await contender.run(count);
-  const tookMs = performance.now() - startedMs;
+  const measuredMs = await contender.run(count);
+  const tookMs = measuredMs ?? performance.now() - startedMs;
   return {
     rate: (count / tookMs) * 1_000,
     callerUs: (processTimeNs(process.pid) - callerNs) / 1_000 / count,

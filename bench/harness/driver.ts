@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { DeploymentHandle } from "heliostat";
+import type { Application, DeploymentHandle } from "heliostat";
 import { Instance } from "../../src/app/instance.ts";
 import { processPlatform } from "../../src/app/platforms.ts";
 import { buildApplication } from "../../src/core/deployment/application.ts";
@@ -34,9 +34,14 @@ export class Driver {
     name: string,
     options: Parameters<typeof EchoDeployment.options>[0] = {},
   ): Promise<{ echo: DeploymentHandle<Echo>; pids: number[] }> {
-    const spec = buildApplication(EchoDeployment.options(options).bind(), { name, routePrefix: null });
-    const echo = (await this.#instance.run(spec)) as unknown as DeploymentHandle<Echo>;
+    const echo = await this.runApp<Echo>(name, EchoDeployment.options(options).bind());
     return { echo, pids: await echo.broadcast("pid") };
+  }
+
+  /** Starts any application that has no route. */
+  async runApp<T>(name: string, app: Application<T>): Promise<DeploymentHandle<T>> {
+    const spec = buildApplication(app, { name, routePrefix: null });
+    return (await this.#instance.run(spec)) as unknown as DeploymentHandle<T>;
   }
 
   /** A connection of its own to the first replica of an application, without handle and router. */

@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 
 /**
@@ -28,6 +29,24 @@ export function pinCaller(placement: Placement): void {
 export function pinPeers(placement: Placement, pids: readonly number[]): void {
   if (placement === "free") return;
   for (const pid of pids) pin(pid, placement === "same" ? 0 : 1);
+}
+
+/** The threads of this process, to find those that a peer starts in it. */
+export function threadsOfThisProcess(): string[] {
+  try {
+    return readdirSync("/proc/self/task");
+  } catch {
+    return [];
+  }
+}
+
+/** Threads of this process that are the other side of a measurement. */
+export function pinPeerThreads(placement: Placement, before: readonly string[]): void {
+  if (placement === "free") return;
+  for (const thread of threadsOfThisProcess()) {
+    if (before.includes(thread)) continue;
+    execFileSync("taskset", ["-p", "-c", placement === "same" ? "0" : "1", thread], { stdio: "ignore" });
+  }
 }
 
 /** All threads: those that V8 and libuv have started too. */

@@ -1,15 +1,14 @@
 /**
- * What one value costs in each format: `node bench/micro/codec.ts [milliseconds per measurement]`.
+ * What one value costs in each format.
  *
- * Plain loops over one value each, the best of five; good for comparing formats in one run, not across machines.
+ * Plain loops over one value each, the best of six; good for comparing formats in one run, not across machines.
  */
 import { deserialize, serialize } from "node:v8";
 import { Packr } from "msgpackr";
 import { ByteReader } from "../../src/wire/codec/reader.ts";
 import { StructuredFormat } from "../../src/wire/codec/structured.ts";
 import { ByteWriter } from "../../src/wire/codec/writer.ts";
-
-const measureMs = Number(process.argv[2] ?? 60);
+import { suite, type Value } from "../harness/suite.ts";
 
 const nested = {
   id: "req-000017",
@@ -59,29 +58,38 @@ const formats: Record<string, { encode(value: unknown): unknown; decode(encoded:
       return structured.decode(reader);
     },
   },
-  JSON: { encode: (value) => Buffer.from(JSON.stringify(value)), decode: (encoded: Buffer) => JSON.parse(encoded.toString()) as unknown },
+  JSON: {
+    encode: (value) => Buffer.from(JSON.stringify(value)),
+    decode: (encoded: Buffer) => JSON.parse(encoded.toString()) as unknown,
+  },
   "v8.serialize": { encode: serialize, decode: (encoded: Buffer) => deserialize(encoded) as unknown },
   msgpackr: { encode: (value) => packr.pack(value), decode: (encoded: Buffer) => packr.unpack(encoded) as unknown },
 };
 
-for (const [what, value] of Object.entries(values)) {
-  for (const [name, { encode, decode }] of Object.entries(formats)) {
-    if (name === "JSON" && (what === "rich" || what.startsWith("f32"))) continue;
-    if (name === "msgpackr" && what === "rich") continue; // It has no way to write a Map in this mode.
-    const encoded = encode(value) as never;
-    const encodeNs = best(() => encode(value));
-    const decodeNs = best(() => decode(encoded));
-    const bytes = typeof encoded === "number" ? encoded : (encoded as Buffer).length;
-    console.log(`${what.padEnd(12)}${name.padEnd(14)}encode ${format(encodeNs)}  decode ${format(decodeNs)}  ${String(bytes).padStart(8)} bytes`);
+await suite(async ({ smoke, quick }) => {
+  const measureMs = smoke ? 1 : quick ? 20 : 40;
+  const found: Value[] = [];
+  for (const [what, value] of Object.entries(values)) {
+    for (const [name, { encode, decode }] of Object.entries(formats)) {
+      if (name === "JSON" && (what === "rich" || what.startsWith("f32"))) continue;
+      if (name === "msgpackr" && what === "rich") continue; // It has no way to write a Map in this mode.
+      const encoded = encode(value) as never;
+      const of = { unit: "ns", better: "lower" } as const;
+      found.push({ ...of, what: `${what}, ${name}, encode`, value: best(() => encode(value), measureMs) });
+      found.push({ ...of, what: `${what}, ${name}, decode`, value: best(() => decode(encoded), measureMs) });
+      const bytes = typeof encoded === "number" ? encoded : (encoded as Buffer).length;
+      found.push({ what: `${what}, ${name}, size`, value: bytes, unit: "bytes", better: "lower" });
+    }
   }
-}
+  return { values: found };
+}, "free");
 
 /** Nanoseconds of one call. */
-function best(fn: () => unknown): number {
+function best(fn: () => unknown, measureMs: number): number {
   let fastest = Infinity;
   let count = 1;
   let kept: unknown;
-  for (let round = 0; round < 6; ) {
+  for (let round = 0; round < 6;) {
     const start = performance.now();
     for (let i = 0; i < count; i++) kept = fn();
     const ms = performance.now() - start;
@@ -94,8 +102,4 @@ function best(fn: () => unknown): number {
   }
   if (kept === best) throw new Error("Never so; but the loop must not be optimised away.");
   return fastest;
-}
-
-function format(ns: number): string {
-  return (ns < 10_000 ? `${ns.toFixed(0)} ns` : `${(ns / 1_000).toFixed(1)} us`).padStart(9);
 }

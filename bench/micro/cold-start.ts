@@ -7,7 +7,8 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { median } from "../harness/contest.ts";
-import { suite, type SuiteResult } from "../harness/suite.ts";
+import { privateBytes } from "../harness/process-memory.ts";
+import { suite, type SuiteResult, type Value } from "../harness/suite.ts";
 
 const starter = fileURLToPath(new URL("../fixtures/starter.mjs", import.meta.url));
 
@@ -25,8 +26,21 @@ class Driver {
   }
 
   startMs(numReplicas: number): Promise<number> {
+    return this.#ask({ numReplicas });
+  }
+
+  /** Private memory of one replica that has nothing to do. */
+  async idleBytes(): Promise<number> {
+    const pid = await this.#ask({ numReplicas: 1, isKept: true });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const bytes = privateBytes(pid);
+    await this.#ask({ numReplicas: 0 });
+    return bytes;
+  }
+
+  #ask(message: object): Promise<number> {
     this.#answer = Promise.withResolvers();
-    this.#child.send(numReplicas);
+    this.#child.send(message);
     return this.#answer.promise;
   }
 
@@ -49,31 +63,53 @@ async function bareMs(processes: number): Promise<number> {
   return tookMs;
 }
 
-await suite(async ({ rounds }): Promise<SuiteResult> => {
+async function memoryOfIdle(driver: Driver): Promise<Value[]> {
+  const child = spawn(
+    process.execPath,
+    ["--input-type=module", "--eval", "console.log(1); setInterval(() => {}, 1e6)"],
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
+  await once(child.stdout, "data");
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const bareBytes = privateBytes(child.pid!);
+  child.kill("SIGKILL");
+  if (Number.isNaN(bareBytes)) return [];
+  const replicaBytes = await driver.idleBytes();
+  const megabytes = { unit: "MB", better: "lower" } as const;
+  return [
+    { ...megabytes, what: "private memory of a bare Node process", value: bareBytes / 1e6 },
+    { ...megabytes, what: "private memory of an idle replica above it", value: (replicaBytes - bareBytes) / 1e6 },
+  ];
+}
+
+await suite(async ({ rounds, smoke }): Promise<SuiteResult> => {
   const drivers = [{ name: "from the sources", driver: new Driver(["--conditions=heliostat-source"]) }];
   const isBuilt = existsSync(new URL("../../dist/index.js", import.meta.url));
-  if (isBuilt) drivers.unshift({ name: "built", driver: new Driver([]) });
+  if (isBuilt && !smoke) drivers.unshift({ name: "built", driver: new Driver([]) });
   for (const { driver } of drivers) await driver.startMs(1);
-  const notes: { what: string; value: string; target?: string }[] = [];
+  const notes: { what: string; value: string }[] = [];
+  const values: Value[] = [];
+  const ms = { unit: "ms", better: "lower" } as const;
   if (!isBuilt) notes.push({ what: "built", value: "not measured: run npm run build first" });
-  for (const count of [1, 8]) {
+  for (const count of smoke ? [1] : [1, 8]) {
     const bare: number[] = [];
     const started: number[][] = drivers.map(() => []);
     for (let round = 0; round < rounds; round++) {
       bare.push(await bareMs(count));
       for (const [i, { driver }] of drivers.entries()) started[i]!.push(await driver.startMs(count));
     }
-    const show = (ms: readonly number[]): string =>
-      `${Math.min(...ms).toFixed(0)} ms best, ${median(ms).toFixed(0)} median`;
-    notes.push({ what: `${count} bare Node`, value: show(bare) });
+    const processes = count === 1 ? "1 bare Node process" : `${count} bare Node processes`;
+    values.push({ ...ms, what: processes, value: median(bare) });
     for (const [i, { name }] of drivers.entries()) {
-      const above = median(started[i]!.map((ms, round) => ms - bare[round]!));
-      notes.push({
-        what: `${count} ready, ${name}`,
-        value: `${show(started[i]!)}; ${above.toFixed(0)} ms above bare Node`,
-      });
+      const replicas = count === 1 ? "1 replica" : `${count} replicas`;
+      const above = started[i]!.map((took, round) => took - bare[round]!);
+      values.push({ ...ms, what: `${replicas} ready, ${name}`, value: median(started[i]!) });
+      values.push({ ...ms, what: `${replicas} above bare Node, ${name}`, value: median(above) });
     }
   }
+  if (isBuilt || smoke) values.push(...(await memoryOfIdle(drivers[0]!.driver)));
   for (const { driver } of drivers) driver.close();
-  return { rows: [], notes };
+  return { values, notes };
 }, "free");

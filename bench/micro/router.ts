@@ -3,12 +3,11 @@ import type { Clock } from "../../src/core/contracts/clock.ts";
 import type { ReplicaClient, ReplicaClientListener } from "../../src/core/contracts/replica-client.ts";
 import { Router } from "../../src/core/router/router.ts";
 import type { PolicyName } from "../../src/core/router/snapshot.ts";
+import { suite, type Value } from "../harness/suite.ts";
 
 /**
- * Nanoseconds that the router adds to a call: submit (pick, take a place, hand over) and finish (give it back).
- *
- * Run with `node bench/micro/router.ts`. The replicas do nothing, and the call is made once and used again, so that
- * nothing but the router is measured.
+ * What the router adds to a call: submit (pick, take a place, hand over) and finish (give it back). The replicas
+ * do nothing, and the call is made once and used again, so that nothing but the router is measured. Best of the rounds.
  */
 const CALLS = 300_000;
 const ROUNDS = 5;
@@ -24,7 +23,13 @@ const clock: Clock = {
   random: Math.random,
 };
 
-const sink: CallSink = { resolve() {}, reject(error) { throw error; }, item() {} };
+const sink: CallSink = {
+  resolve() {},
+  reject(error) {
+    throw error;
+  },
+  item() {},
+};
 
 class IdleClient implements ReplicaClient {
   readonly listener: ReplicaClientListener;
@@ -63,7 +68,7 @@ interface Setting {
 }
 
 /** @returns nanoseconds per call, the best of the rounds. */
-function measure({ replicas, policy, sessions, waiting }: Setting): number {
+function measure({ replicas, policy, sessions, waiting }: Setting, count: number): number {
   const maxOngoingRequests = 5;
   const router = new Router({
     app: "bench",
@@ -84,29 +89,46 @@ function measure({ replicas, policy, sessions, waiting }: Setting): number {
     maxOngoingRequests,
     maxQueuedRequests: -1,
     policy,
-    replicas: Array.from({ length: replicas }, (_, i) => ({ replicaId: `r${i}`, nodeId: "here", address: {}, modelIds: [], stats: {} })),
+    replicas: Array.from({ length: replicas }, (_, i) => ({
+      replicaId: `r${i}`,
+      nodeId: "here",
+      address: {},
+      modelIds: [],
+      stats: {},
+    })),
   });
-  const inFlight = waiting > 0 ? replicas * maxOngoingRequests + waiting : Math.max(1, Math.floor(replicas * maxOngoingRequests * shareInFlight));
+  const inFlight =
+    waiting > 0
+      ? replicas * maxOngoingRequests + waiting
+      : Math.max(1, Math.floor(replicas * maxOngoingRequests * shareInFlight));
   const calls = Array.from(
     { length: inFlight },
-    (_, i) => new Call({ ...template, sessionId: sessions ? `session-${i}` : "" }, sink, { args: [], parent: undefined, sequence: i, priority: 0, deadlineMs: Infinity, timeoutMs: 0 }),
+    (_, i) =>
+      new Call({ ...template, sessionId: sessions ? `session-${i}` : "" }, sink, {
+        args: [],
+        parent: undefined,
+        sequence: i,
+        priority: 0,
+        deadlineMs: Infinity,
+        timeoutMs: 0,
+      }),
   );
   for (const call of calls) router.submit(call);
   let best = Infinity;
   let at = 0;
   for (let round = 0; round < ROUNDS; round++) {
     const start = performance.now();
-    for (let i = 0; i < CALLS; i++) {
+    for (let i = 0; i < count; i++) {
       // The oldest at a replica ends, and comes back as a new call.
       const call = calls[at]!;
       at = at + 1 === calls.length ? 0 : at + 1;
       const slot = call.slot as { client: IdleClient };
       slot.client.listener.onFinished(call, 0);
       call.state = CallState.NEW;
-      (call as { sequence: number }).sequence = inFlight + round * CALLS + i;
+      (call as { sequence: number }).sequence = inFlight + round * count + i;
       router.submit(call);
     }
-    best = Math.min(best, ((performance.now() - start) * 1e6) / CALLS);
+    best = Math.min(best, ((performance.now() - start) * 1e6) / count);
   }
   return best;
 }
@@ -120,9 +142,13 @@ const settings: [string, Omit<Setting, "replicas">][] = [
 ];
 const counts = [1, 10, 100, 1_000];
 
-console.log(`ns per pick and finish, best of ${ROUNDS} rounds of ${CALLS.toLocaleString("en")} calls`);
-console.log(`${"replicas".padEnd(22)}${counts.map((count) => String(count).padStart(8)).join("")}`);
-for (const [name, setting] of settings) {
-  const row = counts.map((replicas) => measure({ ...setting, replicas }).toFixed(0).padStart(8));
-  console.log(`${name.padEnd(22)}${row.join("")}`);
-}
+await suite(async ({ smoke }) => {
+  const values: Value[] = [];
+  for (const [name, setting] of settings) {
+    for (const replicas of counts) {
+      const value = measure({ ...setting, replicas }, smoke ? 100 : CALLS) / 1_000;
+      values.push({ what: `${name}, ${replicas} replicas`, value, unit: "us a call", better: "lower" });
+    }
+  }
+  return { values };
+}, "free");

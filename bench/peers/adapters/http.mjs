@@ -15,8 +15,7 @@ export async function start() {
   await firstMessage(child);
   const pool = new Pool("http://localhost", { socketPath, connections: 64, pipelining: 1 });
   const json = { "content-type": "application/json" };
-  const post = async (path, body, headers = json) =>
-    (await pool.request({ method: "POST", path, body, headers })).body;
+  const post = async (path, body, headers = json) => (await pool.request({ method: "POST", path, body, headers })).body;
   return {
     pids: [child.pid],
     echo: async (value) => (await post("/echo", JSON.stringify(value))).json(),

@@ -12,7 +12,13 @@ export async function start() {
     const options = { name };
     return (value) => pool.run(value, options);
   };
-  const peer = { pids: [], echo: call("echo"), nothing: call("nothing"), take: call("take"), stop: () => pool.destroy() };
+  const peer = {
+    pids: [],
+    echo: call("echo"),
+    nothing: call("nothing"),
+    take: call("take"),
+    stop: () => pool.destroy(),
+  };
   await peer.nothing();
   return peer;
 }
