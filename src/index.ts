@@ -28,10 +28,8 @@ export type {
   Deployment,
   DeploymentHooks,
   DeploymentOptions,
-  ReplicaCandidate,
   ReplicaWebSocket,
   RequestRouterOptions,
-  RouterPolicy,
 } from "./core/deployment/types.ts";
 export type {
   Arg,
@@ -44,6 +42,7 @@ export type {
   MethodName,
   Serialization,
 } from "./core/handle/types.ts";
+export type { ReplicaCandidate, RouterPolicy } from "./core/router/policy.ts";
 export type { BatchOptions, Batched, BatchedStream } from "./core/replica/batch-types.ts";
 export type { Multiplexed, MultiplexedOptions } from "./core/replica/multiplexing.ts";
 export type {

@@ -1,5 +1,4 @@
 import type { ReplicaSpec } from "../deployment/spec.ts";
-import type { ReplicaAddress } from "../router/snapshot.ts";
 import type { ControllerMessage, ReplicaMessage } from "./control-messages.ts";
 
 /**
@@ -38,9 +37,4 @@ export interface ReplicaExit {
   readonly description: string;
   readonly code: number | null;
   readonly signal: string | null;
-}
-
-/** Sent once by the replica, when it listens. */
-export interface ReplicaListening {
-  readonly address: ReplicaAddress;
 }

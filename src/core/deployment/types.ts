@@ -1,3 +1,4 @@
+import type { RouterPolicy } from "../router/policy.ts";
 import type { AnyFunction, target } from "../handle/types.ts";
 
 /** Any class: the constraint through which a user's class is seen. */
@@ -164,36 +165,6 @@ export interface RequestRouterOptions {
   /** How often `recordRoutingStats` is asked, and how long it may take, in milliseconds. @default { periodMs: 10_000, timeoutMs: 30_000 } */
   stats?: { periodMs?: number; timeoutMs?: number };
 }
-
-/** One replica that may be chosen, as a routing policy sees it. */
-export interface ReplicaCandidate {
-  readonly replicaId: string;
-  readonly nodeId: string;
-  /** Requests it works on, as far as the caller knows. */
-  readonly ongoing: number;
-  /** Requests it may work on at a time. */
-  readonly capacity: number;
-  readonly multiplexedModelIds: ReadonlySet<string>;
-  /** What its `recordRoutingStats` gave last. */
-  readonly stats: Readonly<Record<string, unknown>>;
-}
-
-/**
- * Chooses a replica for a request, or null to let it wait.
- *
- * It must be pure and synchronous: chance comes from `request.random()`, uniform in [0, 1).
- */
-export type RouterPolicy = (
-  candidates: readonly ReplicaCandidate[],
-  request: {
-    requestId: string;
-    method: string;
-    multiplexedModelId: string;
-    sessionId: string;
-    args: readonly unknown[];
-    random(): number;
-  },
-) => ReplicaCandidate | null;
 
 /** Methods a deployment class may define for its life cycle. All may be async; each is also callable like any other method. */
 export interface DeploymentHooks {
