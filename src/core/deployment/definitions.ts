@@ -1,6 +1,6 @@
+import type { RouterPolicy } from "../router/policy.ts";
 import type { CodeReference } from "../router/snapshot.ts";
 import { stackCodeSites, type CodeSites } from "./code-site.ts";
-import type { RouterPolicy } from "./types.ts";
 
 /**
  * What is defined where: the classes and functions given to `deployment()`, and the policies among its options.

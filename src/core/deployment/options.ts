@@ -1,3 +1,4 @@
+import type { RouterPolicy } from "../router/policy.ts";
 import type { CodeReference, PolicyName } from "../router/snapshot.ts";
 import { ConfigError } from "../errors.ts";
 import { resolveAutoscaling, type ResolvedAutoscaling } from "./autoscaling-options.ts";
@@ -18,7 +19,7 @@ import {
   text,
   type Check,
 } from "./option-checks.ts";
-import type { AutoscalingPolicy, DeploymentOptions, RouterPolicy } from "./types.ts";
+import type { AutoscalingPolicy, DeploymentOptions } from "./types.ts";
 
 /** Deployment options after defaults and checks: plain data that can be sent to another process, but for functions, which are named by `CodeReference`. */
 export interface ResolvedOptions {
