@@ -213,7 +213,8 @@ export class Controller {
   #report(change: DeploymentChange): void {
     const { app, deployment, status, message } = change;
     const text = `Deployment "${deployment}" of application "${app}" is ${status}${message === "" ? "" : `: ${message}`}`;
-    if (message === "") this.#options.log.info(text, { app, deployment });
+    // What cannot be deployed is told to whoever deploys, by an error.
+    if (message === "" || status === "DEPLOY_FAILED") this.#options.log.info(text, { app, deployment });
     else this.#options.log.warn(text, { app, deployment });
     try {
       this.#options.onChange?.(change);
