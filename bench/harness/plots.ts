@@ -52,14 +52,14 @@ export async function writePlots(report: Report, directory: string): Promise<str
 }
 
 function draw(charts: Charts, { title, x, y, series, type }: Plot, subtext: string): string {
-  const chart = charts.init(null, null, { renderer: "svg", ssr: true, width: 860, height: 480 });
+  const chart = charts.init(null, null, { renderer: "svg", ssr: true, width: 860, height: 520 });
   const shown = series.filter(({ points }) => points.length > 0);
   chart.setOption({
     animation: false,
     backgroundColor: "#ffffff",
     title: { text: title, subtext, left: "center", subtextStyle: { fontSize: 10 } },
-    legend: { bottom: 4, data: shown.map(({ name }) => name), show: shown.length > 1 },
-    grid: { left: type === "bar" ? 170 : 80, right: 60, top: 70, bottom: 80 },
+    legend: { bottom: 4, itemGap: 36, data: shown.map(({ name }) => name), show: shown.length > 1 },
+    grid: { left: type === "bar" ? 170 : 80, right: 60, top: 70, bottom: 110 },
     xAxis: x,
     yAxis: y,
     series: shown.map(({ name, points }) =>
@@ -128,7 +128,7 @@ function size(report: Report): Plot {
   });
   return {
     title: "Cost of a call against the size of its payload, two cores",
-    x: { ...log, logBase: 4, name: "bytes", nameGap: 28, axisLabel: { formatter: short } },
+    x: { ...log, logBase: 4, name: "payload", nameGap: 28, axisLabel: { formatter: bytes } },
     y: { ...log, name: "us a call", nameGap: 50, axisLabel: { formatter: short } },
     series: [
       line("there", "argument of a call", "argument"),
@@ -159,6 +159,11 @@ function peers(report: Report): Plot {
 
 function formatter({ value }: { value: number }): string {
   return short(value);
+}
+
+function bytes(value: number): string {
+  if (value >= 2 ** 20) return `${value / 2 ** 20} MB`;
+  return value >= 1_024 ? `${value / 1_024} KB` : `${value} B`;
 }
 
 function short(value: number): string {

@@ -5,6 +5,7 @@
 import { contest, type Contender, type Row } from "../harness/contest.ts";
 import { Driver } from "../harness/driver.ts";
 import { inFlight } from "../harness/in-flight.ts";
+import { latencies } from "../harness/latency.ts";
 import { type RayWork, RayServe } from "../harness/ray-serve.ts";
 import { suite } from "../harness/suite.ts";
 
@@ -58,7 +59,19 @@ await suite(async (options) => {
         "1 MB there, 4 in flight",
       )),
     );
-    return { rows, versions: { "Ray Serve": usual.version } };
+    const call = (): PromiseLike<unknown> => echo.echo.remote(PAYLOAD);
+    const found = await latencies(
+      [
+        { name: "heliostat", call },
+        ...rays.map(({ name, ray }) => ({
+          name,
+          call,
+          times: async () => (await ray.run("echo", 1, options.quick ? 50 : 100)).us,
+        })),
+      ],
+      { ...options, what: "echo, 1 in flight" },
+    );
+    return { rows, latencies: found, versions: { "Ray Serve": usual.version } };
   } finally {
     for (const { ray } of rays) await ray.close();
     await driver.close();

@@ -59,10 +59,10 @@ if (process.argv[2] === "peer") {
       else if (request.url === "/take") response.end(JSON.stringify(take(body)));
       else {
         const count = JSON.parse(body.toString());
-        for (let i = 0; i < count; i += 100) {
-          let lines = "";
-          for (let j = i; j < Math.min(i + 100, count); j++) lines += `${JSON.stringify({ i: j })}\n`;
-          if (!response.write(lines)) await new Promise((resolve) => response.once("drain", resolve));
+        for (let i = 0; i < count; i++) {
+          // One write an item, as a program does that has them one by one; Node puts those of a turn together.
+          if (!response.write(`${JSON.stringify({ i })}\n`))
+            await new Promise((resolve) => response.once("drain", resolve));
         }
         response.end();
       }
