@@ -1,7 +1,9 @@
 import type { ControllerMessage, ReplicaMessage } from "../core/contracts/control-messages.ts";
 import type { FormatTable } from "../wire/codec/format.ts";
 import { ControlLink } from "../wire/control-link.ts";
-import { PreambleReceiver } from "../wire/lane.ts";
+import { Lane as LaneNumber } from "../wire/frames.ts";
+import { PreambleReceiver } from "../wire/preamble.ts";
+import { systemClock } from "./system-clock.ts";
 import type { Limits } from "../wire/limits.ts";
 import { listenSocket, type SocketListener } from "../transport/socket.ts";
 
@@ -31,17 +33,22 @@ export class ControlServer {
     const server = new ControlServer(options);
     server.#listener = await listenSocket(options.path, (transport) => {
       transport.start(
-        new PreambleReceiver(transport, options.token, ({ peerId }) => {
-          const slot = server.#expected.get(peerId);
-          const link = new ControlLink<ControllerMessage, ReplicaMessage>(transport, {
-            formats: options.formats,
-            limits: options.limits,
-            onMessage: (message) => slot?.expected.onMessage(message),
-            onClosed: () => slot?.expected.onClosed(),
-          });
-          if (slot === undefined) link.close();
-          else slot.connect(link);
-          return link.lane;
+        new PreambleReceiver(transport, {
+          clock: systemClock,
+          token: options.token,
+          lanes: [LaneNumber.CONTROL],
+          onPeer: ({ peerId }) => {
+            const slot = server.#expected.get(peerId);
+            const link = new ControlLink<ControllerMessage, ReplicaMessage>(transport, {
+              formats: options.formats,
+              limits: options.limits,
+              onMessage: (message) => slot?.expected.onMessage(message),
+              onClosed: () => slot?.expected.onClosed(),
+            });
+            if (slot === undefined) link.close();
+            else slot.connect(link);
+            return link.lane;
+          },
         }),
       );
     });

@@ -1,6 +1,6 @@
 import type { Replica } from "../core/replica/replica.ts";
 import { Lane as LaneNumber } from "./frames.ts";
-import { type Introduced, PreambleReceiver } from "./lane.ts";
+import { type Introduced, PreambleReceiver } from "./preamble.ts";
 import { ReplicaSession } from "./replica-session.ts";
 import type { Transport } from "./transport.ts";
 import type { WireContext } from "./wire-context.ts";
@@ -23,9 +23,12 @@ export class Acceptor {
 
   accept(transport: Transport): void {
     transport.start(
-      new PreambleReceiver(transport, this.#context.token, (peer) =>
-        this.#session(peer).attach(transport, peer.lane === LaneNumber.BULK),
-      ),
+      new PreambleReceiver(transport, {
+        clock: this.#context.clock,
+        token: this.#context.token,
+        lanes: [LaneNumber.SMALL, LaneNumber.BULK],
+        onPeer: (peer) => this.#session(peer).attach(transport, peer.lane === LaneNumber.BULK),
+      }),
     );
   }
 

@@ -3,7 +3,8 @@ import type { FormatTable } from "./codec/format.ts";
 import { ByteReader } from "./codec/reader.ts";
 import type { FrameHeader } from "./frame-reader.ts";
 import { FrameType } from "./frames.ts";
-import { Lane, type LaneOwner, type Preamble, writePreamble } from "./lane.ts";
+import { Lane, type LaneOwner } from "./lane.ts";
+import { type Preamble, writePreamble } from "./preamble.ts";
 import type { Limits } from "./limits.ts";
 import type { Transport } from "./transport.ts";
 

@@ -4,13 +4,15 @@ import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MessageChannel, Worker } from "node:worker_threads";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { ProtocolError } from "../../src/core/errors.ts";
 import { memoryPair } from "../../src/transport/memory.ts";
 import { portTransport } from "../../src/transport/message-port.ts";
 import { connectSocket, listenSocket } from "../../src/transport/socket.ts";
 import { PREAMBLE_BYTES } from "../../src/wire/frames.ts";
-import { Lane, PreambleReceiver } from "../../src/wire/lane.ts";
+import { ManualClock } from "../../src/testing/manual-clock.ts";
+import { Lane } from "../../src/wire/lane.ts";
+import { PreambleReceiver } from "../../src/wire/preamble.ts";
 import { defaultLimits } from "../../src/wire/limits.ts";
 import type { Transport } from "../../src/wire/transport.ts";
 import { describeTransport, type OpenedTransports, pattern, quiet, Sink, write } from "./transport.ts";
@@ -185,6 +187,12 @@ describe("preamble", () => {
     return bytes;
   }
 
+  /** How long to wait after the last byte. */
+  let wait = 0;
+  afterEach(() => {
+    wait = 0;
+  });
+
   interface Offered {
     readonly peers: unknown[];
     readonly frames: number;
@@ -196,13 +204,20 @@ describe("preamble", () => {
 
   /** What a listener makes of what arrives. */
   async function offer(...chunks: Uint8Array[]): Promise<Offered> {
+    const clock = new ManualClock();
     const [near, far] = memoryPair();
     const peers: unknown[] = [];
     const closed: (Error | undefined)[] = [];
     let frames = 0;
-    const receiver = new PreambleReceiver(far, token, (peer) => {
-      peers.push(peer);
-      return new Lane(far, defaultLimits, { onFrame: () => frames++, onLaneClosed: (_, error) => closed.push(error) });
+    const receiver = new PreambleReceiver(far, {
+      clock,
+      token,
+      lanes: [0, 1],
+      onPeer: (peer) => {
+        peers.push(peer);
+        const onLaneClosed = (_: unknown, error: Error | undefined) => void closed.push(error);
+        return new Lane(far, defaultLimits, { onFrame: () => frames++, onLaneClosed });
+      },
     });
     far.start({
       get target() {
@@ -222,6 +237,9 @@ describe("preamble", () => {
       near.write(chunk);
       await new Promise(setImmediate);
     }
+    await quiet();
+    // Who has said who it is may be silent for as long as it likes.
+    clock.advance(wait);
     await quiet();
     const result = { peers: [...peers], frames, answered: sink.length, near: [...sink.closed], far: [...closed] };
     near.close();
@@ -266,5 +284,20 @@ describe("preamble", () => {
     const { peers, near } = await offer(preamble().subarray(0, 55));
     expect(peers).toEqual([]);
     expect(near).toEqual([]);
+  });
+
+  test("a part of it, and nothing more for ten seconds, ends the connection; the whole of it does not", async () => {
+    wait = 10_000;
+    const { peers, near, far } = await offer(preamble().subarray(0, 55));
+    expect(peers).toEqual([]);
+    expect(near).toHaveLength(1);
+    expect(far).toEqual([expect.any(ProtocolError)]);
+    expect((await offer(preamble())).near).toEqual([]);
+  });
+
+  test("a control connection is not for callers", async () => {
+    const { peers, far } = await offer(preamble((bytes) => (bytes[6] = 2)));
+    expect(peers).toEqual([]);
+    expect(far).toEqual([expect.any(ProtocolError)]);
   });
 });
