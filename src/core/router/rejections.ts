@@ -10,7 +10,7 @@ export interface DeploymentName {
 /** The deployment takes no requests; undefined if it does. Each call gets an error of its own, for each has its own stack. */
 export function unavailable(snapshot: DeploymentSnapshot | undefined): DeploymentUnavailableError | undefined {
   if (snapshot === undefined) return undefined;
-  const what = nameOf(snapshot);
+  const what = nameOf(snapshot).replace("d", "D");
   const reason = snapshot.message.trim().replace(/\.$/, "");
   switch (snapshot.state) {
     case "pending":
@@ -51,7 +51,7 @@ export function replicaStopping(name: DeploymentName, replicaId: string): Replic
 }
 
 function nameOf({ app, deployment }: DeploymentName): string {
-  return `Deployment "${deployment}" of application "${app}"`;
+  return `deployment "${deployment}" of application "${app}"`;
 }
 
 function messageOf(cause: unknown): string {

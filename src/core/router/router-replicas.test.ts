@@ -19,7 +19,7 @@ describe("a lost connection", () => {
     fixture.replica("a").lose(new Error("connection reset by peer"), (call) => call !== unwritten);
     expect(written.error).toBeInstanceOf(ReplicaDiedError);
     expect(written.error).toMatchObject({ replicaId: "a", retryable: true });
-    expect((written.error as Error).message).toMatch(/Replica a of Deployment "Pricing".*connection reset by peer/);
+    expect((written.error as Error).message).toMatch(/Replica a of deployment "Pricing".*connection reset by peer/);
     expect(fixture.router.stats()).toMatchObject({ queued: 2, ongoing: 0 });
     fixture.update({ replicas: ["b"], maxOngoingRequests: 1 });
     expect(fixture.placeOf(unwritten)).toBe("b");
