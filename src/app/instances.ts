@@ -33,6 +33,8 @@ export class Instances {
     try {
       return await instance.run(spec);
     } catch (error) {
+      // The script was told to end while it deployed: that this failed is no news to report.
+      if (this.#signals.isStopping) return new Promise<never>(() => {});
       if (before === undefined) this.#apps.delete(name);
       else this.#apps.set(name, before);
       if (this.#apps.size === 0) await this.shutdown();

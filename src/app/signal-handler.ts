@@ -19,6 +19,11 @@ export class SignalHandler {
     this.#stop = stop;
   }
 
+  /** The process is about to end because it was told to. */
+  get isStopping(): boolean {
+    return this.#stopping;
+  }
+
   install(): void {
     if (this.#installed) return;
     this.#installed = true;
