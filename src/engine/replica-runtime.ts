@@ -11,6 +11,7 @@ import { stderrLog } from "../observe/log.ts";
 import { Acceptor } from "../wire/acceptor.ts";
 import { formats } from "../formats/formats.ts";
 import { ControlLink } from "../wire/control-link.ts";
+import { Lane as LaneNumber } from "../wire/frames.ts";
 import { defaultLimits } from "../wire/limits.ts";
 import type { Transport } from "../wire/transport.ts";
 import type { WireContext } from "../wire/wire-context.ts";
@@ -149,7 +150,7 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
       return asked.promise;
     },
   };
-  link.introduce({ peerId: options.controlId, token: bootstrap.token, connection: 0, lane: 2 });
+  link.introduce({ peerId: options.controlId, token: bootstrap.token, connection: 0, lane: LaneNumber.CONTROL });
   link.lane.transport.start(link.lane);
 }
 

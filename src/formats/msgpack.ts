@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 import { ProtocolError } from "../core/errors.ts";
 import { bytesOf } from "../wire/codec/binary.ts";
-import type { Format } from "../wire/codec/format.ts";
+import { asArgs, type Format } from "../wire/codec/format.ts";
 import type { Kind } from "../wire/codec/kinds.ts";
 import { type CopyRules, PlainCopy } from "../wire/codec/plain-copy.ts";
 import type { ByteReader } from "../wire/codec/reader.ts";
@@ -66,9 +66,7 @@ export class MsgpackFormat implements Format {
   }
 
   decodeArgs(reader: ByteReader): unknown[] {
-    const args = this.decode(reader);
-    if (!Array.isArray(args)) throw new ProtocolError("The arguments of a call are no array.");
-    return args;
+    return asArgs(this.decode(reader));
   }
 
   decode(reader: ByteReader): unknown {

@@ -2,7 +2,7 @@ import { DefaultDeserializer, DefaultSerializer } from "node:v8";
 import { ProtocolError } from "../core/errors.ts";
 import { binaryFrom, binaryKind, bytesOf } from "../wire/codec/binary.ts";
 import { Base, baseOf, nativeBase } from "../wire/codec/error-classes.ts";
-import type { Format } from "../wire/codec/format.ts";
+import { asArgs, type Format } from "../wire/codec/format.ts";
 import type { Kind } from "../wire/codec/kinds.ts";
 import { type CopyRules, type Inside, PlainCopy } from "../wire/codec/plain-copy.ts";
 import type { ByteReader } from "../wire/codec/reader.ts";
@@ -49,9 +49,7 @@ export class V8Format implements Format {
   }
 
   decodeArgs(reader: ByteReader): unknown[] {
-    const args = this.decode(reader);
-    if (!Array.isArray(args)) throw new ProtocolError("The arguments of a call are no array.");
-    return args;
+    return asArgs(this.decode(reader));
   }
 
   decode(reader: ByteReader): unknown {

@@ -22,7 +22,8 @@ export class BodyPages implements BodyEncoder {
   }
 
   encode(call: Call): EncodedBody {
-    if (this.#busy) return this.#alone(call);
+    // A getter among the arguments of one call has made another.
+    if (this.#busy) return encodeAlone(call, this.#formats);
     this.#busy = true;
     try {
       return this.#onPage(call);
@@ -35,13 +36,6 @@ export class BodyPages implements BodyEncoder {
     return this.#formats
       .byName(template.requestSerialization)
       .decodeArgs(new ByteReader(body.bytes, body.start, body.end));
-  }
-
-  /** A getter among the arguments of one call has made another. */
-  #alone(call: Call): EncodedBody {
-    const out = new ByteWriter();
-    this.#formats.byName(call.template.requestSerialization).encodeArgs(call.args!, out);
-    return { bytes: out.bytes, start: 0, end: out.at };
   }
 
   #onPage(call: Call): EncodedBody {
@@ -67,4 +61,11 @@ export class BodyPages implements BodyEncoder {
     }
     return { bytes: page.bytes, start, end };
   }
+}
+
+/** Encodes a call's arguments in memory of their own. @throws {SerializationError} if one cannot travel. */
+export function encodeAlone(call: Call, formats: FormatTable): EncodedBody {
+  const out = new ByteWriter();
+  formats.byName(call.template.requestSerialization).encodeArgs(call.args!, out);
+  return { bytes: out.bytes, start: 0, end: out.at };
 }

@@ -52,11 +52,11 @@ export function writeMeta(out: ByteWriter, mask: number, call: Call, nowMs: numb
   if (mask & MetaField.MODEL_ID) writeText(out, call.template.multiplexedModelId);
   if (mask & MetaField.DEADLINE) {
     // What is left travels, not the time of day: the clocks of two machines differ.
-    writeDouble(out, Math.max(0, call.deadlineMs - nowMs));
-    writeDouble(out, call.timeoutMs);
+    out.f64(Math.max(0, call.deadlineMs - nowMs));
+    out.f64(call.timeoutMs);
   }
-  if (mask & MetaField.PRIORITY) writeDouble(out, call.priority);
-  if (mask & MetaField.SENT) writeDouble(out, nowMs);
+  if (mask & MetaField.PRIORITY) out.f64(call.priority);
+  if (mask & MetaField.SENT) out.f64(nowMs);
   const padding = -(out.at - start) & 7;
   out.ensure(padding);
   for (let i = 0; i < padding; i++) out.bytes[out.at++] = 0;
@@ -94,12 +94,6 @@ export function readMeta(reader: ByteReader): CallMeta {
   // Fields that a newer peer added stand behind those known here.
   reader.at = end;
   return meta;
-}
-
-function writeDouble(out: ByteWriter, value: number): void {
-  out.ensure(8);
-  out.view.setFloat64(out.at, value, true);
-  out.at += 8;
 }
 
 function writeText(out: ByteWriter, text: string): void {

@@ -56,9 +56,7 @@ export class CallWriter {
     const start = writer.begin(FrameType.CALL, flags, method, id);
     this.#busy = true;
     try {
-      out.ensure(8);
-      out.view.setFloat64(out.at, call.sequence, true);
-      out.at += 8;
+      out.f64(call.sequence);
       if (mask !== 0) writeMeta(out, mask, call, call.deadlineMs === Infinity ? 0 : clock.now());
       if (body === undefined) request.encodeArgs(call.args!, out);
       else out.append(body.bytes, body.start, body.end);

@@ -2,11 +2,11 @@ import type { ReplicaClient, ReplicaClientListener } from "../core/contracts/rep
 import { ProtocolError } from "../core/errors.ts";
 import { type Call, CallState } from "../core/handle/call.ts";
 import { settleWithError } from "../core/handle/settle.ts";
+import { encodeAlone } from "./body-pages.ts";
 import { CallTable } from "./call-table.ts";
 import { argumentsOf, CallWriter } from "./call-writer.ts";
 import { decodeThrown, encodeThrown } from "./codec/thrown.ts";
 import { ByteReader } from "./codec/reader.ts";
-import { ByteWriter } from "./codec/writer.ts";
 import type { FrameHeader } from "./frame-reader.ts";
 import { BULK_BYTES, CancelFlag, ErrorFlag, FrameType, Lane as LaneNumber, RefuseFlag } from "./frames.ts";
 import { Lane, type LaneOwner } from "./lane.ts";
@@ -96,9 +96,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     }
     const { writer } = this.#laneOf(call);
     const start = writer.begin(FrameType.CREDIT, 0, items, call.wireId);
-    writer.out.ensure(4);
-    writer.out.view.setUint32(writer.out.at, bytes, true);
-    writer.out.at += 4;
+    writer.out.u32(bytes);
     writer.end(start);
   }
 
@@ -230,11 +228,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
 
   /** A getter among the arguments of one call has made another: it is encoded now, as every call is, and written next. */
   #defer(call: Call): void {
-    if (call.body === undefined) {
-      const out = new ByteWriter();
-      this.#context.formats.byName(call.template.requestSerialization).encodeArgs(call.args!, out);
-      call.body = { bytes: out.bytes, start: 0, end: out.at };
-    }
+    call.body ??= encodeAlone(call, this.#context.formats);
     this.#deferred.push(call);
   }
 

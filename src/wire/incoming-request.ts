@@ -100,7 +100,7 @@ export class IncomingRequest implements IncomingCall {
     if (!this.#open) return;
     const { writer } = this.#session.lane();
     const start = writer.begin(FrameType.ERROR, this.stream ? ErrorFlag.STREAM : 0, saturate16(othersOngoing), this.id);
-    if (this.stream) this.#count(writer.out);
+    if (this.stream) writer.out.f64(this.#items);
     encodeThrown(error, writer.out, this.#session.context.formats);
     writer.end(start);
     this.#close();
@@ -136,7 +136,7 @@ export class IncomingRequest implements IncomingCall {
     if (!this.#open) return;
     const { writer } = this.#session.lane();
     const start = writer.begin(FrameType.END, 0, saturate16(othersOngoing), this.id);
-    this.#count(writer.out);
+    writer.out.f64(this.#items);
     writer.end(start);
     this.#close();
   }
@@ -178,12 +178,6 @@ export class IncomingRequest implements IncomingCall {
     if (bulk === lane) writer.end(start);
     else bulk.writer.end(writer.moveTo(bulk.writer, start));
     return bytes;
-  }
-
-  #count(out: { ensure(bytes: number): void; view: DataView; at: number }): void {
-    out.ensure(8);
-    out.view.setFloat64(out.at, this.#items, true);
-    out.at += 8;
   }
 
   #close(): void {

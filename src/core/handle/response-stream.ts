@@ -1,6 +1,5 @@
-import { CallState, type CallFields } from "./call.ts";
-import type { MethodTarget } from "./method-target.ts";
-import { cancelledError, type CallSite, OutgoingCall } from "./outgoing-call.ts";
+import { CallState } from "./call.ts";
+import { cancelledError, OutgoingCall } from "./outgoing-call.ts";
 
 /** Credit is given back when the reader has taken this much, so that the producer hears of it before it must stop. */
 const RETURN_ITEMS = 128;
@@ -22,10 +21,6 @@ export class StreamCall extends OutgoingCall {
   #takenBytes = 0;
   #end: { readonly error?: unknown } | undefined = undefined;
   #left = false;
-
-  constructor(target: MethodTarget, fields: CallFields, site: CallSite | undefined) {
-    super(target, fields, site);
-  }
 
   item(value: unknown, bytes: number): void {
     if (this.#waiters.length > 0) {

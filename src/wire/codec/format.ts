@@ -66,3 +66,9 @@ export function checkEnd(reader: ByteReader): void {
   if (reader.at !== reader.end)
     throw new ProtocolError(`A value is followed by ${reader.end - reader.at} bytes that belong to nothing.`);
 }
+
+/** What was read as the arguments of a call. @throws {ProtocolError} if it cannot be that. */
+export function asArgs(value: unknown): unknown[] {
+  if (!Array.isArray(value)) throw new ProtocolError("The arguments of a call are no array.");
+  return value;
+}

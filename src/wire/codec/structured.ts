@@ -1,9 +1,8 @@
-import { ProtocolError } from "../../core/errors.ts";
 import { defaultLimits, type Limits } from "../limits.ts";
 import { ValueDecoder } from "./decoder.ts";
 import { ValueEncoder } from "./encoder.ts";
 import { noExtension, type ValueExtension } from "./extension.ts";
-import { checkEnd, type Format } from "./format.ts";
+import { asArgs, checkEnd, type Format } from "./format.ts";
 import type { ByteReader } from "./reader.ts";
 import { type Root, Unsendable } from "./unsendable.ts";
 import type { ByteWriter } from "./writer.ts";
@@ -40,9 +39,7 @@ export class StructuredFormat implements Format {
   }
 
   decodeArgs(reader: ByteReader): unknown[] {
-    const args = this.#decode(reader, true);
-    if (!Array.isArray(args)) throw new ProtocolError("The arguments of a call are no array.");
-    return args;
+    return asArgs(this.#decode(reader, true));
   }
 
   decode(reader: ByteReader): unknown {
