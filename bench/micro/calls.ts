@@ -3,7 +3,7 @@
  * and beside the session alone, which is what a handle costs above the wire.
  */
 import type { ReplicaClientListener } from "../../src/core/contracts/replica-client.ts";
-import { Call, type CallSink, type CallTemplate } from "../../src/core/handle/call.ts";
+import { Call, type CallTemplate } from "../../src/core/handle/call.ts";
 import type { CallerSession } from "../../src/wire/caller-session.ts";
 import { type Contender, contest, type Row } from "../harness/contest.ts";
 import { Driver } from "../harness/driver.ts";
@@ -40,26 +40,19 @@ function sessionCalls(session: CallerSession, width: number, count: number): Pro
     let toCome = count;
     const send = (): void => {
       toSend--;
-      session.send(
-        new Call(template, sink, {
-          args,
-          parent: undefined,
-          sequence: toSend,
-          priority: 0,
-          deadlineMs: Infinity,
-          timeoutMs: 0,
-        }),
-      );
+      session.send(new BareCall(template, args, toSend));
     };
-    const sink: CallSink = {
-      resolve() {
+    class BareCall extends Call {
+      resolve(): void {
         toCome--;
         if (toSend > 0) send();
         else if (toCome === 0) resolve();
-      },
-      reject,
-      item() {},
-    };
+      }
+      reject(error: unknown): void {
+        reject(error as Error);
+      }
+      item(): void {}
+    }
     for (let i = 0; i < width && toSend > 0; i++) send();
   });
 }

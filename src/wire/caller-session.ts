@@ -126,7 +126,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
         this.#finish(id, call, aux);
         if (call.state !== CallState.SETTLED) {
           call.state = CallState.SETTLED;
-          call.sink.resolve(value);
+          call.resolve(value);
         }
         if (lane === this.#small && end - start > BULK_BYTES) this.#bulkLane();
         return;
@@ -155,7 +155,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
           if (!isEnd) settleWithError(call, error);
           else if (call.state !== CallState.SETTLED) {
             call.state = CallState.SETTLED;
-            call.sink.resolve(undefined);
+            call.resolve(undefined);
           }
         });
         return;

@@ -67,11 +67,10 @@ export class TestCall extends Call {
         broadcast: options.broadcast ?? false,
         multiplexedModelId: options.modelId ?? "",
       },
-      undefined,
+      args,
+      12_345,
       {
-        args,
         parent: options.parent as RequestScope | undefined,
-        sequence: 12_345,
         priority: options.priority ?? 0,
         deadlineMs: options.deadlineMs ?? Infinity,
         timeoutMs: options.timeoutMs ?? 0,

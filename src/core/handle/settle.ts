@@ -12,6 +12,6 @@ export function settleWithError(call: Call, error: unknown): boolean {
   call.state = CallState.SETTLED;
   call.args = undefined;
   call.body = undefined;
-  call.sink.reject(error);
+  call.reject(error);
   return true;
 }
