@@ -21,6 +21,9 @@ export class CallWriter {
   /** Where the last frame was written. */
   lane: Lane | undefined = undefined;
   #busy = false;
+  #lastMethod: string | undefined = undefined;
+  #lastLane: Lane | undefined = undefined;
+  #lastNumber = 0;
 
   constructor(context: WireContext, options: CallWriterOptions) {
     this.#context = context;
@@ -86,6 +89,16 @@ export class CallWriter {
   }
 
   #announce(lane: Lane, method: string): number {
+    // Most callers call one method over and over, and a look into a map costs more than writing the frame.
+    if (method === this.#lastMethod && lane === this.#lastLane) return this.#lastNumber;
+    const number = this.#numberOf(lane, method);
+    this.#lastMethod = method;
+    this.#lastLane = lane;
+    this.#lastNumber = number;
+    return number;
+  }
+
+  #numberOf(lane: Lane, method: string): number {
     let number = this.#methods.get(method);
     if (number === undefined) {
       number = this.#methods.size;
