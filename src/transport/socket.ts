@@ -11,6 +11,10 @@ const READ_BYTES = 262_144;
  */
 let sharedBuffer: Uint8Array | undefined;
 
+function preemptions(): number {
+  return process.resourceUsage().involuntaryContextSwitches;
+}
+
 /** The parts of a net.Socket that are there in every supported version, but not in its documentation. */
 interface SocketInternals {
   _handle: object | null;
@@ -18,6 +22,7 @@ interface SocketInternals {
 
 /** A Unix or TCP socket as a transport: one reused read buffer, and reads straight into the frame where one is large. */
 class SocketTransport implements Transport {
+  readonly preemptions: () => number = preemptions;
   #socket!: Socket;
   #receiver: TransportReceiver | undefined = undefined;
   #connected: boolean;
