@@ -5,6 +5,7 @@ import type { ContextStore } from "../core/contracts/context-store.ts";
 interface Frame {
   has(storage: unknown): boolean;
   get(storage: unknown): unknown;
+  disable(storage: unknown): void;
   [Symbol.iterator](): Iterator<readonly [unknown, unknown]>;
 }
 
@@ -28,12 +29,22 @@ const staysInTurn = Number.parseInt(process.versions.node, 10) >= 24;
 export function contextStore<T>(): ContextStore<T> {
   const storage = new AsyncLocalStorage<T | undefined>();
   const frames = frameClass();
+  if (frames === undefined || !behaves(frames)) {
+    return {
+      get: () => storage.getStore(),
+      run: (context, fn) => storage.run(context, fn),
+      call: withStorage(storage),
+    };
+  }
+  const call = withFrames(storage, frames);
   return {
     get: () => storage.getStore(),
-    run: (context, fn) => storage.run(context, fn),
-    call: frames !== undefined && behaves(frames) ? withFrames(storage, frames) : withStorage(storage),
+    run: <R>(context: T | undefined, fn: () => R) => call(context as T, fn, undefined, NO_ARGS) as R,
+    call,
   };
 }
+
+const NO_ARGS: readonly unknown[] = [];
 
 type CallIn<T> = ContextStore<T>["call"];
 
@@ -50,7 +61,8 @@ export function withFrames<T>(storage: AsyncLocalStorage<T | undefined>, frames:
 }
 
 export function withStorage<T>(storage: AsyncLocalStorage<T | undefined>): CallIn<T> {
-  if (!staysInTurn) return (context, method, self, args) => storage.run(context, Reflect.apply as never, method, self, args);
+  if (!staysInTurn)
+    return (context, method, self, args) => storage.run(context, Reflect.apply as never, method, self, args);
   return (context, method, self, args) => {
     if (storage.getStore() !== context) storage.enterWith(context);
     return Reflect.apply(method, self, args);
@@ -79,6 +91,7 @@ class ContextFrame implements Frame {
 
   disable(storage: unknown): void {
     if (storage === this.#storage) this.#storage = undefined;
+    this.#below?.disable(storage);
   }
 
   /** Node copies the entries when a storage of the user's is entered. */
@@ -92,7 +105,10 @@ class ContextFrame implements Frame {
 
 /** The class of Node's frames, by way of a resource that keeps the frame in which it was made. */
 function frameClass(): FrameClass | undefined {
-  const resource = new AsyncLocalStorage<boolean>().run(true, () => new AsyncResource("heliostat")) as unknown as Record<symbol, { constructor?: unknown } | undefined>;
+  const resource = new AsyncLocalStorage<boolean>().run(
+    true,
+    () => new AsyncResource("heliostat"),
+  ) as unknown as Record<symbol, { constructor?: unknown } | undefined>;
   for (const symbol of Object.getOwnPropertySymbols(resource)) {
     if (symbol.description !== "context_frame") continue;
     const found = resource[symbol]?.constructor as FrameClass | undefined;

@@ -1,7 +1,8 @@
 import type { EncodedBody } from "../core/contracts/replica-client.ts";
 import { SerializationError } from "../core/errors.ts";
-import type { Call } from "../core/handle/call.ts";
+import type { Call, CallTemplate } from "../core/handle/call.ts";
 import { metaMask, writeMeta } from "./call-frame.ts";
+import type { Format } from "./codec/format.ts";
 import { BULK_BYTES, CallFlag, FrameType, HEADER_BYTES } from "./frames.ts";
 import type { Lane } from "./lane.ts";
 import type { WireContext } from "./wire-context.ts";
@@ -10,6 +11,15 @@ export interface CallWriterOptions {
   readonly sharesClock: boolean;
   /** Gives the lane for a frame that turns out to be large. */
   bulkLane(): Lane;
+}
+
+/** What is the same for all calls of one template on one lane: most callers make the same call over and over. */
+interface Plan {
+  readonly template: CallTemplate;
+  readonly lane: Lane;
+  readonly method: number;
+  readonly flags: number;
+  readonly format: Format;
 }
 
 /** Writes the CALL frames of one connection, and names methods to its lanes before their first use there. */
@@ -21,9 +31,7 @@ export class CallWriter {
   /** Where the last frame was written. */
   lane: Lane | undefined = undefined;
   #busy = false;
-  #lastMethod: string | undefined = undefined;
-  #lastLane: Lane | undefined = undefined;
-  #lastNumber = 0;
+  #plan: Plan | undefined = undefined;
 
   constructor(context: WireContext, options: CallWriterOptions) {
     this.#context = context;
@@ -43,25 +51,20 @@ export class CallWriter {
    */
   write(lane: Lane, call: Call, id: number): number {
     const { template, body } = call;
-    const { formats, clock } = this.#context;
-    const method = this.#announce(lane, template.method);
     const mask = metaMask(call, this.#sharesClock);
-    const request = formats.byName(template.requestSerialization);
-    const flags =
-      (template.stream ? CallFlag.STREAM : 0) |
-      (template.broadcast ? CallFlag.BROADCAST : 0) |
-      (mask === 0 ? 0 : CallFlag.META) |
-      (body === undefined ? 0 : CallFlag.KEPT) |
-      (request.number << 4) |
-      (formats.byName(template.responseSerialization).number << 6);
+    let plan = this.#plan;
+    if (plan === undefined || plan.template !== template || plan.lane !== lane)
+      plan = this.#plan = this.#planFor(lane, template);
+    const { method, format } = plan;
+    const flags = plan.flags | (mask === 0 ? 0 : CallFlag.META) | (body === undefined ? 0 : CallFlag.KEPT);
     const { writer } = lane;
     const { out } = writer;
     const start = writer.begin(FrameType.CALL, flags, method, id);
     this.#busy = true;
     try {
       out.f64(call.sequence);
-      if (mask !== 0) writeMeta(out, mask, call, call.deadlineMs === Infinity ? 0 : clock.now());
-      if (body === undefined) request.encodeArgs(call.args!, out);
+      if (mask !== 0) writeMeta(out, mask, call, call.deadlineMs === Infinity ? 0 : this.#context.clock.now());
+      if (body === undefined) format.encodeArgs(call.args!, out);
       else out.append(body.bytes, body.start, body.end);
       this.#checkSize(out.at - start - HEADER_BYTES);
     } catch (error) {
@@ -81,6 +84,17 @@ export class CallWriter {
     return this.#end(lane, start);
   }
 
+  #planFor(lane: Lane, template: CallTemplate): Plan {
+    const { formats } = this.#context;
+    const format = formats.byName(template.requestSerialization);
+    const flags =
+      (template.stream ? CallFlag.STREAM : 0) |
+      (template.broadcast ? CallFlag.BROADCAST : 0) |
+      (format.number << 4) |
+      (formats.byName(template.responseSerialization).number << 6);
+    return { template, lane, method: this.#announce(lane, template.method), flags, format };
+  }
+
   #end(lane: Lane, start: number): number {
     this.lane = lane;
     const position = lane.writer.handedBytes + start;
@@ -89,16 +103,6 @@ export class CallWriter {
   }
 
   #announce(lane: Lane, method: string): number {
-    // Most callers call one method over and over, and a look into a map costs more than writing the frame.
-    if (method === this.#lastMethod && lane === this.#lastLane) return this.#lastNumber;
-    const number = this.#numberOf(lane, method);
-    this.#lastMethod = method;
-    this.#lastLane = lane;
-    this.#lastNumber = number;
-    return number;
-  }
-
-  #numberOf(lane: Lane, method: string): number {
     let number = this.#methods.get(method);
     if (number === undefined) {
       number = this.#methods.size;

@@ -26,7 +26,11 @@ export class IncomingRequest extends IncomingCall {
   #creditBytes: number;
 
   /** @param frame a CALL; its body is read up to the arguments. */
-  constructor(session: ReplicaSession, method: string, frame: { readonly header: FrameHeader; readonly reader: ByteReader }) {
+  constructor(
+    session: ReplicaSession,
+    method: string,
+    frame: { readonly header: FrameHeader; readonly reader: ByteReader },
+  ) {
     super();
     const { header, reader } = frame;
     const { clock, limits } = session.context;

@@ -91,11 +91,7 @@ export class TestRequest {
   readonly scope: IncomingCall;
   readonly #place: TestWorkplace;
 
-  constructor(
-    place: TestWorkplace,
-    identity: ReplicaIdentity,
-    fields: FakeCallFields,
-  ) {
+  constructor(place: TestWorkplace, identity: ReplicaIdentity, fields: FakeCallFields) {
     this.#place = place;
     this.scope = new FakeIncomingCall(nobody, fields);
     this.scope.begin({ identity, clock: place.clock });
