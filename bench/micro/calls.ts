@@ -33,6 +33,28 @@ const template: CallTemplate = {
 
 const unused: ReplicaClientListener = { onFinished() {}, onRefused() {}, onFree() {}, onDraining() {}, onLost() {} };
 
+/** A call that tells a function of its result. */
+class BareCall extends Call {
+  readonly #done: () => void;
+  readonly #failed: (error: Error) => void;
+
+  constructor(sequence: number, done: () => void, failed: (error: Error) => void) {
+    super(template, args, sequence);
+    this.#done = done;
+    this.#failed = failed;
+  }
+
+  resolve(): void {
+    this.#done();
+  }
+
+  reject(error: unknown): void {
+    this.#failed(error as Error);
+  }
+
+  item(): void {}
+}
+
 /** Calls over a session with nothing above it: a call record, and a function that is told of the result. */
 function sessionCalls(session: CallerSession, width: number, count: number): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -40,19 +62,13 @@ function sessionCalls(session: CallerSession, width: number, count: number): Pro
     let toCome = count;
     const send = (): void => {
       toSend--;
-      session.send(new BareCall(template, args, toSend));
+      session.send(new BareCall(toSend, done, reject));
     };
-    class BareCall extends Call {
-      resolve(): void {
-        toCome--;
-        if (toSend > 0) send();
-        else if (toCome === 0) resolve();
-      }
-      reject(error: unknown): void {
-        reject(error as Error);
-      }
-      item(): void {}
-    }
+    const done = (): void => {
+      toCome--;
+      if (toSend > 0) send();
+      else if (toCome === 0) resolve();
+    };
     for (let i = 0; i < width && toSend > 0; i++) send();
   });
 }
