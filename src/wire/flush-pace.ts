@@ -7,7 +7,7 @@ const LOOK_FLUSHES = 64;
 /** More preemptions than this in a look: whoever is woken takes this side's core. */
 const MAX_PREEMPTIONS = LOOK_FLUSHES / 4;
 const FIRST_PAUSE_TURNS = 1_024;
-const LAST_PAUSE_TURNS = 65_536;
+const LAST_PAUSE_TURNS = 8_192;
 
 /**
  * How much may gather before it is handed over, within one turn of the event loop.
