@@ -27,7 +27,12 @@ export async function processPlatform(context: WireContext): Promise<Platform> {
   const processes = new ProcessEngine({ context, control, directory, reaper });
   const threads = new ThreadEngine({ context, control, directory });
   return {
-    engine: (isolation) => (isolation === "thread" ? threads : processes),
+    engine(isolation) {
+      if (isolation === "process") return processes;
+      // Threads end with their process, but the directory does not.
+      reaper.start();
+      return threads;
+    },
     open: ({ address }) =>
       address.threadOf === process.pid ? threads.open(address) : connectSocket(address.socketPath!),
     async close() {

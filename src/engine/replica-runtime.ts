@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { ControllerMessage, ReplicaMessage } from "../core/contracts/control-messages.ts";
 import { definitions } from "../core/deployment/definitions.ts";
 import { DeploymentUnavailableError, HeliostatError, SerializationError } from "../core/errors.ts";
@@ -24,8 +23,8 @@ import { bodyEncoder, connector, handleExtension } from "./wire-setup.ts";
 
 export interface ReplicaRuntimeOptions {
   readonly bootstrap: Uint8Array;
-  /** Says who this is on the control connection, 16 bytes. */
-  readonly controlId: Uint8Array;
+  /** Says who this is on its connections, 16 bytes. The driver has made it up: `node:crypto` takes long to load. */
+  readonly peerId: Uint8Array;
   /** Opens the control connection. */
   openControl(bootstrap: Bootstrap): Transport;
   /** Opens a connection to another replica. */
@@ -45,7 +44,7 @@ const GOODBYE_MS = 200;
 /** Runs one replica in a process or thread that exists for it alone. */
 export function runReplica(options: ReplicaRuntimeOptions): void {
   let caller!: Caller;
-  const peerId = randomBytes(16);
+  const { peerId } = options;
   const context: WireContext = {
     clock: systemClock,
     formats: formats(handleExtension(() => caller)),
@@ -70,7 +69,7 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
       error: (m, f) => log.error(m, f),
     },
     nodeId: "local",
-    requestIdPrefix: peerId.toString("hex").slice(0, 12),
+    requestIdPrefix: Buffer.from(peerId).toString("hex", 0, 6),
     resolvePolicy: (reference) => definitions.find(reference) as RouterPolicy | undefined,
   });
   const bootstrap = decodeBootstrap(options.bootstrap, context.formats);
@@ -82,10 +81,17 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
   const questions = new Map<number, PromiseWithResolvers<unknown>>();
   let asking = 0;
   let ending = false;
+  /** The controller has been heard: the connection stands, and what was written before is on its way. */
+  let isHeard = false;
   const link = new ControlLink<ReplicaMessage, ControllerMessage>(options.openControl(bootstrap), {
     formats: context.formats,
     limits: context.limits,
-    onMessage: (message) => host.handle(message),
+    onMessage: (message) => {
+      isHeard = true;
+      // This replica has begun already; it may have failed already, too.
+      if (message.type !== "initialize") host.handle(message);
+      else if (ending) link.close();
+    },
     onClosed: () => orphaned(),
   });
   const send = (message: ReplicaMessage): void => {
@@ -125,7 +131,7 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
     ending = true;
     acceptor?.close();
     caller.close(new DeploymentUnavailableError(`Replica ${spec.replicaId} has stopped.`));
-    link.close();
+    if (isHeard) link.close();
     setTimeout(() => options.exit(0), GOODBYE_MS);
   }
 
@@ -150,8 +156,10 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
       return asked.promise;
     },
   };
-  link.introduce({ peerId: options.controlId, token: bootstrap.token, connection: 0, lane: LaneNumber.CONTROL });
+  link.introduce({ peerId, token: bootstrap.token, connection: 0, lane: LaneNumber.CONTROL });
   link.lane.transport.start(link.lane);
+  // The user's code need not wait until the connection is made.
+  host.handle({ type: "initialize" });
 }
 
 function describe(thrown: unknown): string {

@@ -1,6 +1,8 @@
-import { rmSync } from "node:fs";
 import { connect, createServer, Socket, type OnReadOpts, type Server } from "node:net";
 import type { Transport, TransportReceiver } from "../wire/transport.ts";
+
+/** Importing it would load all of it, its promises too, which a replica's start has no time for. */
+const { rmSync } = process.getBuiltinModule("node:fs");
 
 /** At least the kernel's own buffer (208 KB by default on Linux): a smaller one needs several reads for what is there. */
 const READ_BYTES = 262_144;
