@@ -18,6 +18,7 @@ import { stderrLog } from "../observe/log.ts";
 import { formats } from "../formats/formats.ts";
 import { ByteWriter } from "../wire/codec/writer.ts";
 import { defaultLimits } from "../wire/limits.ts";
+import type { Poller } from "../wire/poller.ts";
 import type { Transport } from "../wire/transport.ts";
 import type { WireContext } from "../wire/wire-context.ts";
 
@@ -25,6 +26,8 @@ import type { WireContext } from "../wire/wire-context.ts";
 export interface Platform {
   engine(isolation: "process" | "thread"): Engine;
   open(target: ReplicaTarget): Transport;
+  /** Where replies come from outside of the event loop, which sleeps until then. @default none */
+  readonly poller?: Poller | undefined;
   /** Frees what the platform itself holds, when every replica is gone. */
   close(): Promise<void>;
 }
@@ -66,6 +69,9 @@ export class Instance {
       limits: defaultLimits,
       token: randomBytes(32),
       peerId,
+      get poller() {
+        return platform.poller;
+      },
     };
     caller = new Caller({
       clock,

@@ -17,7 +17,11 @@ export class CallWriter {
   readonly #context: WireContext;
   readonly #sharesClock: boolean;
   readonly #bulkLane: () => Lane;
-  readonly #methods = new Map<string, number>();
+  /** Numbers by name, for each `spinUs`: what the replica is asked for goes with the number, and costs a call nothing. */
+  readonly #methods = new Map<number, Map<string, number>>();
+  #announced = 0;
+  /** What the replica is asked to spin after the calls that are written from now on, in whole microseconds. */
+  spinUs = 0;
   /** Where the last frame was written. */
   lane: Lane | undefined = undefined;
   #busy = false;
@@ -86,18 +90,22 @@ export class CallWriter {
   }
 
   #announce(lane: Lane, method: string): number {
-    let number = this.#methods.get(method);
+    const { spinUs } = this;
+    let numbers = this.#methods.get(spinUs);
+    if (numbers === undefined) this.#methods.set(spinUs, (numbers = new Map()));
+    let number = numbers.get(method);
     if (number === undefined) {
-      number = this.#methods.size;
+      number = this.#announced;
       if (number > 0xffff)
         throw new SerializationError("More than 65,536 different methods were called on one replica.", {
           path: "methodName",
         });
-      this.#methods.set(method, number);
+      numbers.set(method, number);
+      this.#announced++;
     }
     if (lane.methods[number] === undefined) {
       lane.methods[number] = method;
-      const start = lane.writer.begin(FrameType.METHOD, 0, number, 0);
+      const start = lane.writer.begin(FrameType.METHOD, 0, number, spinUs);
       lane.writer.out.utf8(method);
       lane.writer.end(start);
     }
