@@ -17,8 +17,9 @@ export class CallWriter {
   readonly #context: WireContext;
   readonly #sharesClock: boolean;
   readonly #bulkLane: () => Lane;
-  /** Numbers by name, for each `spinUs`: what the replica is asked for goes with the number, and costs a call nothing. */
-  readonly #methods = new Map<number, Map<string, number>>();
+  readonly #methods = new Map<string, number>();
+  /** The same for each `spinUs`: what the replica is asked for goes with the number, and costs a call nothing. */
+  readonly #spinning = new Map<number, Map<string, number>>();
   #announced = 0;
   /** What the replica is asked to spin after the calls that are written from now on, in whole microseconds. */
   spinUs = 0;
@@ -91,8 +92,7 @@ export class CallWriter {
 
   #announce(lane: Lane, method: string): number {
     const { spinUs } = this;
-    let numbers = this.#methods.get(spinUs);
-    if (numbers === undefined) this.#methods.set(spinUs, (numbers = new Map()));
+    const numbers = spinUs === 0 ? this.#methods : this.#numbersFor(spinUs);
     let number = numbers.get(method);
     if (number === undefined) {
       number = this.#announced;
@@ -110,6 +110,12 @@ export class CallWriter {
       lane.writer.end(start);
     }
     return number;
+  }
+
+  #numbersFor(spinUs: number): Map<string, number> {
+    let numbers = this.#spinning.get(spinUs);
+    if (numbers === undefined) this.#spinning.set(spinUs, (numbers = new Map()));
+    return numbers;
   }
 
   #checkSize(bytes: number): void {

@@ -20,7 +20,7 @@ export class RequestSpin {
   #isWatching = false;
   /** A call came while the loop was kept awake for it. */
   #hasPaid = false;
-  #rest = 1;
+  #rest = 0;
   #toSkip = 0;
   readonly #watch = (): boolean => {
     this.#isWatching = this.#keepsOn();
@@ -61,8 +61,8 @@ export class RequestSpin {
       this.#untilUs = nowUs + this.#windowUs;
     }
     if (nowUs < this.#untilUs) return true;
-    this.#rest = this.#hasPaid ? 1 : Math.min(this.#rest * 2, LAST_REST);
-    this.#toSkip = this.#hasPaid ? 0 : this.#rest;
+    this.#rest = this.#hasPaid ? 0 : Math.min(this.#rest * 2 + 1, LAST_REST);
+    this.#toSkip = this.#rest;
     return false;
   }
 }
