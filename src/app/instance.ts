@@ -63,15 +63,14 @@ export class Instance {
     let caller!: Caller;
     let controller!: Controller;
     let platform!: Platform;
-    const context: WireContext = {
+    const context: WireContext & { poller: Poller | undefined } = {
       clock,
       formats: formats(handleExtension(() => caller)),
       limits: defaultLimits,
       token: randomBytes(32),
       peerId,
-      get poller() {
-        return platform.poller;
-      },
+      // The platform needs the context, so it comes later. A getter would cost every call that looks at the context.
+      poller: undefined,
     };
     caller = new Caller({
       clock,
@@ -85,6 +84,7 @@ export class Instance {
       resolvePolicy: (reference) => definitions.find(reference) as RouterPolicy | undefined,
     });
     platform = await makePlatform(context, caller, log);
+    context.poller = platform.poller;
     controller = new Controller({ clock, engines: (isolation) => platform.engine(isolation), log, nodeId: "local" });
     return new Instance({ context, caller, controller, platform });
   }

@@ -69,12 +69,10 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     }
     const { body } = call;
     const large = body === undefined ? anyLooksLarge(call.args!, BULK_BYTES) : body.end - body.start > BULK_BYTES;
-    const { spinUs } = call.template;
-    this.#writer.spinUs = spinUs > 0 && this.#spinning()?.sending(spinUs) ? Math.ceil(spinUs) : 0;
+    const lane = large ? this.#bulkLane() : this.#small;
     try {
-      const position = this.#writer.write(large ? this.#bulkLane() : this.#small, call, this.#calls.nextId());
-      this.#calls.add(call, position, this.#writer.lane === this.#bulk);
-      if (spinUs > 0) this.#spin?.sent(call.wireId);
+      if (call.template.spinUs > 0) this.#writeSpinning(lane, call);
+      else this.#write(lane, call);
     } finally {
       if (this.#deferred.length > 0) this.#sendDeferred();
     }
@@ -140,7 +138,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
       case FrameType.ITEM: {
         const call = this.#calls.get(id);
         if (call === undefined) return;
-        if (call.template.spinUs > 0) this.#spin?.answered(id);
+        this.#spin?.answered(id);
         if (call.state === CallState.SETTLED) {
           this.#order.drop(call);
           return;
@@ -170,7 +168,8 @@ export class CallerSession implements ReplicaClient, LaneOwner {
       case FrameType.REFUSE: {
         const call = this.#calls.get(id);
         if (call === undefined) return;
-        this.#remove(id, call);
+        this.#calls.remove(id);
+        this.#spin?.answered(id);
         // The arguments come back as they were when the call was made; the caller's own may have changed since.
         if (call.state !== CallState.SETTLED && call.body === undefined) {
           const body = reader.copy();
@@ -209,19 +208,31 @@ export class CallerSession implements ReplicaClient, LaneOwner {
   }
 
   #finish(id: number, call: Call, othersOngoing: number): void {
-    this.#remove(id, call);
+    this.#calls.remove(id);
+    this.#spin?.answered(id);
     this.#listener.onFinished(call, othersOngoing);
   }
 
-  #remove(id: number, call: Call): void {
-    this.#calls.remove(id);
-    if (call.template.spinUs > 0) this.#spin?.answered(id);
+  #write(lane: Lane, call: Call): void {
+    const position = this.#writer.write(lane, call, this.#calls.nextId());
+    this.#calls.add(call, position, this.#writer.lane === this.#bulk);
   }
 
-  #spinning(): ReplySpin | undefined {
+  #writeSpinning(lane: Lane, call: Call): void {
     const { clock, poller } = this.#context;
-    if (poller !== undefined) this.#spin ??= new ReplySpin(clock, poller);
-    return this.#spin;
+    if (poller === undefined) {
+      this.#write(lane, call);
+      return;
+    }
+    const { spinUs } = call.template;
+    this.#spin ??= new ReplySpin(clock, poller);
+    this.#writer.spinUs = this.#spin.sending(spinUs) ? Math.min(Math.ceil(spinUs), 0xffff_ffff) : 0;
+    try {
+      this.#write(lane, call);
+    } finally {
+      this.#writer.spinUs = 0;
+    }
+    this.#spin.sent(call.wireId);
   }
 
   #value(reader: ByteReader, flags: number): unknown {

@@ -51,7 +51,7 @@ export class ReplySpin {
     this.#waiting++;
   }
 
-  /** The reply has come, or its first item. May be told more than once. */
+  /** A reply has come, or an item: told for all calls, and as often as there are items. */
   answered(id: number): void {
     const index = id & CALL_INDEX_MASK;
     if (this.#awaited[index] !== true) return;
