@@ -18,6 +18,7 @@ import { stderrLog } from "../observe/log.ts";
 import { formats } from "../formats/formats.ts";
 import { ByteWriter } from "../wire/codec/writer.ts";
 import { defaultLimits } from "../wire/limits.ts";
+import type { Poller } from "../wire/poller.ts";
 import type { Transport } from "../wire/transport.ts";
 import type { WireContext } from "../wire/wire-context.ts";
 
@@ -25,6 +26,8 @@ import type { WireContext } from "../wire/wire-context.ts";
 export interface Platform {
   engine(isolation: "process" | "thread"): Engine;
   open(target: ReplicaTarget): Transport;
+  /** Where replies come from outside of the event loop, which sleeps until then. @default none */
+  readonly poller?: Poller | undefined;
   /** Frees what the platform itself holds, when every replica is gone. */
   close(): Promise<void>;
 }
@@ -60,12 +63,14 @@ export class Instance {
     let caller!: Caller;
     let controller!: Controller;
     let platform!: Platform;
-    const context: WireContext = {
+    const context: WireContext & { poller: Poller | undefined } = {
       clock,
       formats: formats(handleExtension(() => caller)),
       limits: defaultLimits,
       token: randomBytes(32),
       peerId,
+      // The platform needs the context, so it comes later. A getter would cost every call that looks at the context.
+      poller: undefined,
     };
     caller = new Caller({
       clock,
@@ -79,6 +84,7 @@ export class Instance {
       resolvePolicy: (reference) => definitions.find(reference) as RouterPolicy | undefined,
     });
     platform = await makePlatform(context, caller, log);
+    context.poller = platform.poller;
     controller = new Controller({ clock, engines: (isolation) => platform.engine(isolation), log, nodeId: "local" });
     return new Instance({ context, caller, controller, platform });
   }

@@ -5,6 +5,7 @@ import { MemoryEngine } from "../engine/memory/engine.ts";
 import { ProcessEngine } from "../engine/process/engine.ts";
 import { Reaper } from "../engine/process/reaper.ts";
 import { RuntimeDirectory } from "../engine/process/runtime-directory.ts";
+import { loopPoller } from "../engine/loop-poller.ts";
 import { processState } from "../engine/process-state.ts";
 import { ThreadEngine } from "../engine/thread/engine.ts";
 import { connectSocket } from "../transport/socket.ts";
@@ -35,6 +36,7 @@ export async function processPlatform(context: WireContext): Promise<Platform> {
     },
     open: ({ address }) =>
       address.threadOf === process.pid ? threads.open(address) : connectSocket(address.socketPath!),
+    poller: loopPoller,
     async close() {
       await Promise.all([processes.close(), threads.close()]);
       control.close();

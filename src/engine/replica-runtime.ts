@@ -16,6 +16,7 @@ import type { Transport } from "../wire/transport.ts";
 import type { WireContext } from "../wire/wire-context.ts";
 import { type Bootstrap, decodeBootstrap } from "./bootstrap.ts";
 import { CodeLoader } from "./code-loader.ts";
+import { loopPoller } from "./loop-poller.ts";
 import { processState } from "./process-state.ts";
 import { silentCaller } from "./silent-caller.ts";
 import { systemClock } from "./system-clock.ts";
@@ -51,6 +52,7 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
     limits: defaultLimits,
     token: new Uint8Array(32),
     peerId,
+    poller: loopPoller,
   };
   // Handles among the constructor's arguments need the caller, which needs nothing of the bootstrap but the connection.
   const directory = new RemoteDirectory((message) => send(message));

@@ -28,6 +28,11 @@ export class CallWriter {
   readonly #sharesClock: boolean;
   readonly #bulkLane: () => Lane;
   readonly #methods = new Map<string, number>();
+  /** The same for each `spinUs`: what the replica is asked for goes with the number, and costs a call nothing. */
+  readonly #spinning = new Map<number, Map<string, number>>();
+  #announced = 0;
+  /** What the replica is asked to spin after the calls that are written from now on, in whole microseconds. */
+  spinUs = 0;
   /** Where the last frame was written. */
   lane: Lane | undefined = undefined;
   #busy = false;
@@ -103,22 +108,31 @@ export class CallWriter {
   }
 
   #announce(lane: Lane, method: string): number {
-    let number = this.#methods.get(method);
+    const { spinUs } = this;
+    const numbers = spinUs === 0 ? this.#methods : this.#numbersFor(spinUs);
+    let number = numbers.get(method);
     if (number === undefined) {
-      number = this.#methods.size;
+      number = this.#announced;
       if (number > 0xffff)
         throw new SerializationError("More than 65,536 different methods were called on one replica.", {
           path: "methodName",
         });
-      this.#methods.set(method, number);
+      numbers.set(method, number);
+      this.#announced++;
     }
     if (lane.methods[number] === undefined) {
       lane.methods[number] = method;
-      const start = lane.writer.begin(FrameType.METHOD, 0, number, 0);
+      const start = lane.writer.begin(FrameType.METHOD, 0, number, spinUs);
       lane.writer.out.utf8(method);
       lane.writer.end(start);
     }
     return number;
+  }
+
+  #numbersFor(spinUs: number): Map<string, number> {
+    let numbers = this.#spinning.get(spinUs);
+    if (numbers === undefined) this.#spinning.set(spinUs, (numbers = new Map()));
+    return numbers;
   }
 
   #checkSize(bytes: number): void {

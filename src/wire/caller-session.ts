@@ -12,6 +12,7 @@ import { BULK_BYTES, CancelFlag, ErrorFlag, FrameType, Lane as LaneNumber, Refus
 import { Lane, type LaneOwner } from "./lane.ts";
 import { anyLooksLarge } from "./looks-large.ts";
 import { writePreamble } from "./preamble.ts";
+import { ReplySpin } from "./reply-spin.ts";
 import { StreamOrder } from "./stream-order.ts";
 import type { Transport } from "./transport.ts";
 import type { WireContext } from "./wire-context.ts";
@@ -37,6 +38,8 @@ export class CallerSession implements ReplicaClient, LaneOwner {
   #deferred: Call[] = [];
   readonly #reader = new ByteReader(new Uint8Array(0), 0, 0);
   readonly #connection: number = CallerSession.#connections++ & 0xff;
+  /** There is one from the first call with `spinUs` on. */
+  #spin: ReplySpin | undefined = undefined;
   readonly #small: Lane;
   #bulk: Lane | undefined = undefined;
   #closed = false;
@@ -66,9 +69,10 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     }
     const { body } = call;
     const large = body === undefined ? anyLooksLarge(call.args!, BULK_BYTES) : body.end - body.start > BULK_BYTES;
+    const lane = large ? this.#bulkLane() : this.#small;
     try {
-      const position = this.#writer.write(large ? this.#bulkLane() : this.#small, call, this.#calls.nextId());
-      this.#calls.add(call, position, this.#writer.lane === this.#bulk);
+      if (call.template.spinUs > 0) this.#writeSpinning(lane, call);
+      else this.#write(lane, call);
     } finally {
       if (this.#deferred.length > 0) this.#sendDeferred();
     }
@@ -134,6 +138,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
       case FrameType.ITEM: {
         const call = this.#calls.get(id);
         if (call === undefined) return;
+        this.#spin?.answered(id);
         if (call.state === CallState.SETTLED) {
           this.#order.drop(call);
           return;
@@ -164,6 +169,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
         const call = this.#calls.get(id);
         if (call === undefined) return;
         this.#calls.remove(id);
+        this.#spin?.answered(id);
         // The arguments come back as they were when the call was made; the caller's own may have changed since.
         if (call.state !== CallState.SETTLED && call.body === undefined) {
           const body = reader.copy();
@@ -187,6 +193,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     if (this.#closed) return;
     this.#closed = true;
     this.#order.clear();
+    this.#spin?.stop();
     const lost = this.#calls.drain().map(({ call, position, bulk }) => {
       const { writer } = bulk ? this.#bulk! : this.#small;
       const written = writer.handedBytes > position;
@@ -202,7 +209,30 @@ export class CallerSession implements ReplicaClient, LaneOwner {
 
   #finish(id: number, call: Call, othersOngoing: number): void {
     this.#calls.remove(id);
+    this.#spin?.answered(id);
     this.#listener.onFinished(call, othersOngoing);
+  }
+
+  #write(lane: Lane, call: Call): void {
+    const position = this.#writer.write(lane, call, this.#calls.nextId());
+    this.#calls.add(call, position, this.#writer.lane === this.#bulk);
+  }
+
+  #writeSpinning(lane: Lane, call: Call): void {
+    const { clock, poller } = this.#context;
+    if (poller === undefined) {
+      this.#write(lane, call);
+      return;
+    }
+    const { spinUs } = call.template;
+    this.#spin ??= new ReplySpin(clock, poller);
+    this.#writer.spinUs = this.#spin.sending(spinUs) ? Math.min(Math.ceil(spinUs), 0xffff_ffff) : 0;
+    try {
+      this.#write(lane, call);
+    } finally {
+      this.#writer.spinUs = 0;
+    }
+    this.#spin.sent(call.wireId);
   }
 
   #value(reader: ByteReader, flags: number): unknown {

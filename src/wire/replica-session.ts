@@ -7,6 +7,7 @@ import type { FrameHeader } from "./frame-reader.ts";
 import { CALL_INDEX_MASK, CancelFlag, FrameType, saturate16 } from "./frames.ts";
 import { IncomingRequest } from "./incoming-request.ts";
 import { Lane, type LaneOwner } from "./lane.ts";
+import { RequestSpin } from "./request-spin.ts";
 import type { Transport } from "./transport.ts";
 import type { WireContext } from "./wire-context.ts";
 
@@ -27,6 +28,7 @@ export class ReplicaSession implements Peer, LaneOwner {
   readonly #options: ReplicaSessionOptions;
   readonly #calls: (IncomingRequest | undefined)[] = [];
   readonly #reader = new ByteReader(new Uint8Array(0), 0, 0);
+  #spin: RequestSpin | undefined = undefined;
   #small: Lane | undefined = undefined;
   #bulk: Lane | undefined = undefined;
   #joined = false;
@@ -102,6 +104,7 @@ export class ReplicaSession implements Peer, LaneOwner {
         return;
       case FrameType.METHOD:
         lane.methods[header.aux] = reader.utf8(end - start);
+        lane.spinUs[header.aux] = header.id;
         return;
       case FrameType.CANCEL: {
         const request = this.#find(header.id);
@@ -122,6 +125,7 @@ export class ReplicaSession implements Peer, LaneOwner {
   onLaneClosed(_lane: Lane, _error: Error | undefined): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#spin?.stop();
     this.#small?.transport.close();
     this.#bulk?.transport.close();
     const calls = this.calls();
@@ -137,6 +141,8 @@ export class ReplicaSession implements Peer, LaneOwner {
     const method = lane.methods[header.aux];
     if (method === undefined)
       throw new ProtocolError(`A call names method ${header.aux}, which was not announced on its lane.`);
+    const spinUs = lane.spinUs[header.aux]!;
+    if (spinUs > 0) this.#spinFor(spinUs);
     const index = id & CALL_INDEX_MASK;
     if (this.#calls[index] !== undefined) throw new ProtocolError(`A call has the id ${id}, whose place is in use.`);
     if (index >= limits.maxConcurrentCalls)
@@ -144,6 +150,11 @@ export class ReplicaSession implements Peer, LaneOwner {
     const request = new IncomingRequest(this, method, { header, reader });
     this.#calls[index] = request;
     this.#replica.accept(request);
+  }
+
+  #spinFor(us: number): void {
+    const { clock, poller } = this.context;
+    if (poller !== undefined) (this.#spin ??= new RequestSpin(clock, poller)).called(us);
   }
 
   #find(id: number): IncomingRequest | undefined {

@@ -10,18 +10,23 @@ import { CallerSession } from "../../src/wire/caller-session.ts";
 import { FormatTable } from "../../src/wire/codec/format.ts";
 import { StructuredFormat } from "../../src/wire/codec/structured.ts";
 import { defaultLimits, type Limits } from "../../src/wire/limits.ts";
+import type { Poller } from "../../src/wire/poller.ts";
 import type { WireContext } from "../../src/wire/wire-context.ts";
 import { Link, type LinkOptions, settle } from "./link.ts";
 
 export const token: Uint8Array = Uint8Array.from({ length: 32 }, (_, i) => i + 1);
 
-export function wireContext(clock: ManualClock, fields: { limits?: Partial<Limits>; peer?: number } = {}): WireContext {
+export function wireContext(
+  clock: ManualClock,
+  fields: { limits?: Partial<Limits>; peer?: number; poller?: Poller | undefined } = {},
+): WireContext {
   return {
     clock,
     formats: new FormatTable([new StructuredFormat()]),
     limits: { ...defaultLimits, ...fields.limits },
     token,
     peerId: new Uint8Array(16).fill(fields.peer ?? 7),
+    poller: fields.poller,
   };
 }
 
@@ -48,6 +53,7 @@ export interface CallOptions {
   readonly priority?: number;
   readonly deadlineMs?: number;
   readonly timeoutMs?: number;
+  readonly spinUs?: number;
 }
 
 export type Outcome = { readonly value: unknown } | { readonly error: unknown };
@@ -66,6 +72,7 @@ export class TestCall extends Call {
         stream: options.stream ?? false,
         broadcast: options.broadcast ?? false,
         multiplexedModelId: options.modelId ?? "",
+        spinUs: options.spinUs ?? 0,
       },
       args,
       12_345,
@@ -119,6 +126,8 @@ export interface WireOptions {
   readonly link?: LinkOptions;
   readonly limits?: Partial<Limits>;
   readonly maxOngoingRequests?: number;
+  /** The caller's, and the replica's. */
+  readonly pollers?: { readonly caller: Poller; readonly replica: Poller };
 }
 
 /** One replica, and callers connected to it by links that a test moves. */
@@ -153,7 +162,10 @@ export class Wire {
       maxOngoingRequests: options.maxOngoingRequests ?? 100,
     });
     this.replica.open(target);
-    this.acceptor = new Acceptor(wireContext(this.clock, { limits: options.limits ?? {} }), this.replica);
+    this.acceptor = new Acceptor(
+      wireContext(this.clock, { limits: options.limits ?? {}, poller: options.pollers?.replica }),
+      this.replica,
+    );
   }
 
   caller(options: { peer?: number; link?: LinkOptions } = {}): TestCaller {
@@ -194,7 +206,11 @@ export class TestCaller {
       onLost: (error, lost) => this.told.push({ what: "lost", error, lost }),
     };
     this.session = new CallerSession({
-      context: wireContext(wire.clock, { limits: wire.options.limits ?? {}, peer: options.peer ?? 7 }),
+      context: wireContext(wire.clock, {
+        limits: wire.options.limits ?? {},
+        peer: options.peer ?? 7,
+        poller: wire.options.pollers?.caller,
+      }),
       open: () => {
         const link = new Link(options.link ?? wire.options.link);
         this.links.push(link);
