@@ -17,6 +17,7 @@ export interface CallWriterOptions {
 interface Plan {
   readonly template: CallTemplate;
   readonly lane: Lane;
+  readonly spinUs: number;
   readonly method: number;
   readonly flags: number;
   readonly format: Format;
@@ -58,7 +59,7 @@ export class CallWriter {
     const { template, body } = call;
     const mask = metaMask(call, this.#sharesClock);
     let plan = this.#plan;
-    if (plan === undefined || plan.template !== template || plan.lane !== lane)
+    if (plan === undefined || plan.template !== template || plan.lane !== lane || plan.spinUs !== this.spinUs)
       plan = this.#plan = this.#planFor(lane, template);
     const { method, format } = plan;
     const flags = plan.flags | (mask === 0 ? 0 : CallFlag.META) | (body === undefined ? 0 : CallFlag.KEPT);
@@ -97,7 +98,7 @@ export class CallWriter {
       (template.broadcast ? CallFlag.BROADCAST : 0) |
       (format.number << 4) |
       (formats.byName(template.responseSerialization).number << 6);
-    return { template, lane, method: this.#announce(lane, template.method), flags, format };
+    return { template, lane, spinUs: this.spinUs, method: this.#announce(lane, template.method), flags, format };
   }
 
   #end(lane: Lane, start: number): number {
