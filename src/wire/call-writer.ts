@@ -36,9 +36,10 @@ export class CallWriter {
   /**
    * Writes a call's frame and returns where in its lane's stream it begins.
    *
+   * @param expectedBytes about how large the arguments are, if that is known.
    * @throws {SerializationError} if an argument cannot travel; nothing was written.
    */
-  write(lane: Lane, call: Call, id: number): number {
+  write(lane: Lane, call: Call, id: number, expectedBytes = 0): number {
     const { template, body } = call;
     const { formats, clock } = this.#context;
     const method = this.#announce(lane, template.method);
@@ -53,7 +54,7 @@ export class CallWriter {
       (formats.byName(template.responseSerialization).number << 6);
     const { writer } = lane;
     const { out } = writer;
-    const start = writer.begin(FrameType.CALL, flags, method, id);
+    const start = writer.begin(FrameType.CALL, flags, method, id, expectedBytes);
     this.#busy = true;
     try {
       out.f64(call.sequence);
@@ -80,7 +81,7 @@ export class CallWriter {
 
   #end(lane: Lane, start: number): number {
     this.lane = lane;
-    const position = lane.writer.handedBytes + start;
+    const position = lane.writer.positionOf(start);
     lane.writer.end(start);
     return position;
   }

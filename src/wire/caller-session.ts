@@ -10,7 +10,7 @@ import { ByteReader } from "./codec/reader.ts";
 import type { FrameHeader } from "./frame-reader.ts";
 import { BULK_BYTES, CancelFlag, ErrorFlag, FrameType, Lane as LaneNumber, RefuseFlag } from "./frames.ts";
 import { Lane, type LaneOwner } from "./lane.ts";
-import { anyLooksLarge } from "./looks-large.ts";
+import { roughBytesOfAll } from "./looks-large.ts";
 import { writePreamble } from "./preamble.ts";
 import { StreamOrder } from "./stream-order.ts";
 import type { Transport } from "./transport.ts";
@@ -65,9 +65,10 @@ export class CallerSession implements ReplicaClient, LaneOwner {
       return true;
     }
     const { body } = call;
-    const large = body === undefined ? anyLooksLarge(call.args!, BULK_BYTES) : body.end - body.start > BULK_BYTES;
+    const rough = body === undefined ? roughBytesOfAll(call.args!) : body.end - body.start;
+    const lane = rough > BULK_BYTES ? this.#bulkLane() : this.#small;
     try {
-      const position = this.#writer.write(large ? this.#bulkLane() : this.#small, call, this.#calls.nextId());
+      const position = this.#writer.write(lane, call, this.#calls.nextId(), rough);
       this.#calls.add(call, position, this.#writer.lane === this.#bulk);
     } finally {
       if (this.#deferred.length > 0) this.#sendDeferred();
@@ -183,6 +184,10 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     }
   }
 
+  onFrameOver(): void {
+    this.#reader.reset(EMPTY, 0, 0);
+  }
+
   onLaneClosed(_lane: Lane, error: Error | undefined): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -190,8 +195,10 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     const lost = this.#calls.drain().map(({ call, position, bulk }) => {
       const { writer } = bulk ? this.#bulk! : this.#small;
       const written = writer.handedBytes > position;
-      if (!written && call.state !== CallState.SETTLED)
-        call.body ??= argumentsOf(writer.out.bytes, position - writer.handedBytes);
+      if (!written && call.state !== CallState.SETTLED) {
+        const { bytes, at } = writer.waitingAt(position);
+        call.body ??= argumentsOf(bytes, at);
+      }
       return { call, written };
     });
     this.#small.transport.close();
@@ -240,3 +247,5 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     }
   }
 }
+
+const EMPTY = new Uint8Array(0);

@@ -5,7 +5,7 @@ import { encodeThrown } from "./codec/thrown.ts";
 import type { Format } from "./codec/format.ts";
 import type { ByteReader } from "./codec/reader.ts";
 import { BULK_BYTES, ErrorFlag, FrameType, RefuseFlag, saturate16 } from "./frames.ts";
-import { looksLarge } from "./looks-large.ts";
+import { roughBytes } from "./looks-large.ts";
 import type { ReplicaSession } from "./replica-session.ts";
 
 export interface IncomingFields {
@@ -109,12 +109,14 @@ export class IncomingRequest implements IncomingCall {
   refuse(reason: RefusalReason, othersOngoing: number): void {
     if (!this.#open) return;
     const reader = this.#reader!;
-    const { writer } = this.#session.lane(!this.#kept && reader.end - reader.at > BULK_BYTES);
+    const returned = this.#kept ? 0 : reader.end - reader.at;
+    const { writer } = this.#session.lane(returned > BULK_BYTES);
     const start = writer.begin(
       FrameType.REFUSE,
       reason === "draining" ? RefuseFlag.DRAINING : 0,
       saturate16(othersOngoing),
       this.id,
+      returned,
     );
     // They go back to a caller that has not kept them: those it has now may have changed since it made the call.
     if (!this.#kept) writer.out.append(reader.bytes, reader.at, reader.end);
@@ -158,10 +160,11 @@ export class IncomingRequest implements IncomingCall {
   #value(type: number, aux: number, value: unknown, root: "result" | "item"): number {
     const format = this.#reply;
     const session = this.#session;
-    const lane = session.lane(looksLarge(value, BULK_BYTES));
+    const rough = roughBytes(value);
+    const lane = session.lane(rough > BULK_BYTES);
     const { writer } = lane;
     const { out } = writer;
-    const start = writer.begin(type, format.number << 4, aux, this.id);
+    const start = writer.begin(type, format.number << 4, aux, this.id, rough);
     const bodyAt = out.at;
     // A call without a result is the commonest of all: it needs no body.
     if (value !== undefined || root === "item") {

@@ -116,6 +116,10 @@ export class ReplicaSession implements Peer, LaneOwner {
     }
   }
 
+  onFrameOver(): void {
+    this.#reader.reset(EMPTY, 0, 0);
+  }
+
   onLaneClosed(_lane: Lane, _error: Error | undefined): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -167,3 +171,5 @@ export class ReplicaSession implements Peer, LaneOwner {
 function deadlineOf({ remainingMs, sentMs }: Readonly<CallMeta>, nowMs: number): number {
   return (sentMs === undefined ? nowMs : Math.min(sentMs, nowMs)) + remainingMs;
 }
+
+const EMPTY = new Uint8Array(0);
