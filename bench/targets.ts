@@ -116,6 +116,14 @@ export const targets: readonly Target[] = [
       ratio("payload", "split", `1 MB ${way}`, way === "there" ? "argument of a call" : "result of a call"),
     ),
   ]),
+  ...["there", "back"].map((way) =>
+    atLeast(
+      `1 MB ${way}, 4 in flight, thread, split`,
+      5,
+      " GB/s",
+      value("payload", "split", `1 MB ${way}, in a thread`),
+    ),
+  ),
   atMost(
     "small calls during 16 MB transfers, p50 through idle",
     3,

@@ -1,10 +1,12 @@
 import type { Transport, TransportReceiver } from "../wire/transport.ts";
+import { threadMemory } from "./thread-memory.ts";
 
 /**
  * One end of a connection inside a process. Bytes still pass as bytes: what would not survive another process's
  * boundary does not survive this one either.
  */
 class MemoryTransport implements Transport {
+  readonly memory = threadMemory;
   peer!: MemoryTransport;
   #receiver: TransportReceiver | undefined = undefined;
   #inbox: Uint8Array[] = [];
@@ -26,6 +28,10 @@ class MemoryTransport implements Transport {
     // The writer goes on to use its memory, as it does with a socket.
     if (!this.#closing) this.peer.#deliver(bytes.slice());
     return true;
+  }
+
+  give(bytes: Uint8Array): void {
+    if (!this.#closing) this.peer.#deliver(bytes);
   }
 
   defer(fn: () => void): void {
@@ -68,7 +74,7 @@ class MemoryTransport implements Transport {
     const receiver = this.#receiver!;
     const inbox = this.#inbox;
     this.#inbox = [];
-    for (const bytes of inbox) receiver.onBytes(bytes, 0, bytes.byteLength);
+    for (const bytes of inbox) receiver.onBytes(bytes, 0, bytes.byteLength, true);
     if (!this.#closing || this.#closed || this.#inbox.length > 0) return;
     this.#closed = true;
     receiver.onClosed(this.#error);

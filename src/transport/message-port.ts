@@ -1,8 +1,10 @@
 import type { MessagePort } from "node:worker_threads";
 import type { Transport, TransportReceiver } from "../wire/transport.ts";
+import { threadMemory } from "./thread-memory.ts";
 
 /** A message port as a transport: one message for each flush, its bytes moved, not copied again, to the other thread. */
 class PortTransport implements Transport {
+  readonly memory = threadMemory;
   readonly #port: MessagePort;
   #receiver: TransportReceiver | undefined = undefined;
   #closing = false;
@@ -20,8 +22,10 @@ class PortTransport implements Transport {
   start(receiver: TransportReceiver): void {
     this.#receiver = receiver;
     this.#port.on("message", (message: unknown) => {
-      if (message instanceof Uint8Array) receiver.onBytes(message, 0, message.byteLength);
-      else this.#port.close();
+      if (message instanceof Uint8Array) {
+        threadMemory.arrived(message.byteLength);
+        receiver.onBytes(message, 0, message.byteLength, true);
+      } else this.#port.close();
     });
     this.#port.on("close", () => {
       if (this.#closed) return;
@@ -32,9 +36,14 @@ class PortTransport implements Transport {
 
   write(bytes: Uint8Array): boolean {
     if (this.#closing || this.#closed) return true;
-    const copy = bytes.slice();
+    const copy = threadMemory.fresh(bytes.byteLength);
+    copy.set(bytes);
     this.#port.postMessage(copy, [copy.buffer]);
     return true;
+  }
+
+  give(bytes: Uint8Array): void {
+    if (!this.#closing && !this.#closed) this.#port.postMessage(bytes, [bytes.buffer as ArrayBuffer]);
   }
 
   defer(fn: () => void): void {

@@ -1,11 +1,14 @@
 import { connect, createServer, Socket, type OnReadOpts, type Server } from "node:net";
 import type { Transport, TransportReceiver } from "../wire/transport.ts";
+import { threadMemory } from "./thread-memory.ts";
 
 /** Importing it would load all of it, its promises too, which a replica's start has no time for. */
 const { rmSync } = process.getBuiltinModule("node:fs");
 
 /** At least the kernel's own buffer (208 KB by default on Linux): a smaller one needs several reads for what is there. */
 const READ_BYTES = 262_144;
+/** As long as the peer goes on writing, a read goes on too: one of a whole large frame would keep everything else waiting. */
+const MAX_READ_BYTES = 524_288;
 
 /**
  * What all sockets of this thread read into. libuv reads and calls back in one go, and the wire is done with the bytes
@@ -25,6 +28,7 @@ interface SocketInternals {
 /** A Unix or TCP socket as a transport: one reused read buffer, and reads straight into the frame where one is large. */
 class SocketTransport implements Transport {
   readonly preemptions: () => number = preemptions;
+  readonly memory = threadMemory;
   #socket!: Socket;
   #receiver: TransportReceiver | undefined = undefined;
   #connected: boolean;
@@ -112,7 +116,8 @@ class SocketTransport implements Transport {
   }
 
   #nextBuffer(): Uint8Array {
-    this.#buffer = this.#receiver?.target ?? sharedBuffer!;
+    const target = this.#receiver?.target;
+    this.#buffer = target === undefined ? sharedBuffer! : target.subarray(0, MAX_READ_BYTES);
     return this.#buffer;
   }
 }

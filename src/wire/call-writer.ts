@@ -53,9 +53,10 @@ export class CallWriter {
   /**
    * Writes a call's frame and returns where in its lane's stream it begins.
    *
+   * @param expectedBytes about how large the arguments are, if that is known.
    * @throws {SerializationError} if an argument cannot travel; nothing was written.
    */
-  write(lane: Lane, call: Call, id: number): number {
+  write(lane: Lane, call: Call, id: number, expectedBytes = 0): number {
     const { template, body } = call;
     const mask = metaMask(call, this.#sharesClock);
     let plan = this.#plan;
@@ -65,7 +66,7 @@ export class CallWriter {
     const flags = plan.flags | (mask === 0 ? 0 : CallFlag.META) | (body === undefined ? 0 : CallFlag.KEPT);
     const { writer } = lane;
     const { out } = writer;
-    const start = writer.begin(FrameType.CALL, flags, method, id);
+    const start = writer.begin(FrameType.CALL, flags, method, id, expectedBytes);
     this.#busy = true;
     try {
       out.f64(call.sequence);
@@ -103,7 +104,7 @@ export class CallWriter {
 
   #end(lane: Lane, start: number): number {
     this.lane = lane;
-    const position = lane.writer.handedBytes + start;
+    const position = lane.writer.positionOf(start);
     lane.writer.end(start);
     return position;
   }

@@ -10,7 +10,7 @@ import { ByteReader } from "./codec/reader.ts";
 import type { FrameHeader } from "./frame-reader.ts";
 import { BULK_BYTES, CancelFlag, ErrorFlag, FrameType, Lane as LaneNumber, RefuseFlag } from "./frames.ts";
 import { Lane, type LaneOwner } from "./lane.ts";
-import { anyLooksLarge } from "./looks-large.ts";
+import { roughBytesOfAll } from "./looks-large.ts";
 import { writePreamble } from "./preamble.ts";
 import { ReplySpin } from "./reply-spin.ts";
 import { StreamOrder } from "./stream-order.ts";
@@ -68,11 +68,11 @@ export class CallerSession implements ReplicaClient, LaneOwner {
       return true;
     }
     const { body } = call;
-    const large = body === undefined ? anyLooksLarge(call.args!, BULK_BYTES) : body.end - body.start > BULK_BYTES;
-    const lane = large ? this.#bulkLane() : this.#small;
+    const rough = body === undefined ? roughBytesOfAll(call.args!) : body.end - body.start;
+    const lane = rough > BULK_BYTES ? this.#bulkLane() : this.#small;
     try {
-      if (call.template.spinUs > 0) this.#writeSpinning(lane, call);
-      else this.#write(lane, call);
+      if (call.template.spinUs > 0) this.#writeSpinning(lane, call, rough);
+      else this.#write(lane, call, rough);
     } finally {
       if (this.#deferred.length > 0) this.#sendDeferred();
     }
@@ -189,6 +189,10 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     }
   }
 
+  onFrameOver(): void {
+    this.#reader.reset(EMPTY, 0, 0);
+  }
+
   onLaneClosed(_lane: Lane, error: Error | undefined): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -197,8 +201,10 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     const lost = this.#calls.drain().map(({ call, position, bulk }) => {
       const { writer } = bulk ? this.#bulk! : this.#small;
       const written = writer.handedBytes > position;
-      if (!written && call.state !== CallState.SETTLED)
-        call.body ??= argumentsOf(writer.out.bytes, position - writer.handedBytes);
+      if (!written && call.state !== CallState.SETTLED) {
+        const { bytes, at } = writer.waitingAt(position);
+        call.body ??= argumentsOf(bytes, at);
+      }
       return { call, written };
     });
     this.#small.transport.close();
@@ -213,22 +219,22 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     this.#listener.onFinished(call, othersOngoing);
   }
 
-  #write(lane: Lane, call: Call): void {
-    const position = this.#writer.write(lane, call, this.#calls.nextId());
+  #write(lane: Lane, call: Call, rough: number): void {
+    const position = this.#writer.write(lane, call, this.#calls.nextId(), rough);
     this.#calls.add(call, position, this.#writer.lane === this.#bulk);
   }
 
-  #writeSpinning(lane: Lane, call: Call): void {
+  #writeSpinning(lane: Lane, call: Call, rough: number): void {
     const { clock, poller } = this.#context;
     if (poller === undefined) {
-      this.#write(lane, call);
+      this.#write(lane, call, rough);
       return;
     }
     const { spinUs } = call.template;
     this.#spin ??= new ReplySpin(clock, poller);
     this.#writer.spinUs = this.#spin.sending(spinUs) ? Math.min(Math.ceil(spinUs), 0xffff_ffff) : 0;
     try {
-      this.#write(lane, call);
+      this.#write(lane, call, rough);
     } finally {
       this.#writer.spinUs = 0;
     }
@@ -270,3 +276,5 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     }
   }
 }
+
+const EMPTY = new Uint8Array(0);

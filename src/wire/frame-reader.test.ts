@@ -130,6 +130,52 @@ test("only a large frame that was put together is in memory of its own", () => {
   expect(reader.target).toBeUndefined();
 });
 
+test("a large frame that lies alone in memory that was given stays where it is; others do not keep theirs", () => {
+  const got: [id: number, owned: boolean, inPlace: boolean][] = [];
+  let given: Uint8Array;
+  const reader = new FrameReader(1 << 20, (header, bytes) =>
+    got.push([header.id & 0xff, header.owned, bytes.buffer === given.buffer]),
+  );
+  const push = (bytes: Uint8Array, owned: boolean): void => {
+    given = bytes;
+    reader.push(bytes, 0, bytes.byteLength, owned);
+  };
+  const alone = bytesOf([frame(1, 30_000)]);
+  push(alone, true);
+  push(alone, false);
+  push(bytesOf([frame(2, 100), frame(3, 30_000), frame(4, 100)]), true);
+  push(bytesOf([frame(5, 30_000), frame(6, 30_000)]), true);
+  push(bytesOf([frame(7, 1_000)]), true);
+  const wide = new Uint8Array(100_000);
+  wide.set(alone);
+  push(wide.subarray(0, alone.byteLength), true);
+  expect(got).toEqual([
+    [1, true, true],
+    [1, false, true],
+    [2, false, true],
+    [3, true, true],
+    [4, false, true],
+    [5, false, true],
+    [6, false, true],
+    [7, false, true],
+    [1, false, true],
+  ]);
+});
+
+test("memory for a large frame is asked for once, of its exact size", () => {
+  const asked: number[] = [];
+  const receive = (bytes: number): Uint8Array<ArrayBuffer> => {
+    asked.push(bytes);
+    return new Uint8Array(bytes).fill(0xee);
+  };
+  const got: Uint8Array[] = [];
+  const reader = new FrameReader(1 << 20, (_, bytes, start, end) => got.push(bytes.slice(start, end)), { receive });
+  const frames = [frame(1, 50_000), frame(2, 10), frame(3, 16_384)];
+  for (const piece of cut(bytesOf(frames), 7, 20_000, 50_020)) reader.push(piece, 0, piece.byteLength);
+  expect(asked).toEqual([50_000]);
+  expect(got).toEqual(frames.map(({ body }) => body));
+});
+
 test("a frame over the limit is refused as soon as its header is there", () => {
   const bytes = bytesOf([frame(1, 0), frame(2, 100_000)]);
   const read5 = (...chunks: Uint8Array[]): Frame[] => read(chunks, { maxFrameBytes: 99_999 });

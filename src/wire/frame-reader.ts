@@ -1,4 +1,5 @@
 import { ProtocolError } from "../core/errors.ts";
+import type { FrameMemory } from "./frame-memory.ts";
 import { HEADER_BYTES } from "./frames.ts";
 
 /** Gets each frame; `bytes[start, end)` is the body, valid until the call returns unless `owned`. */
@@ -26,6 +27,7 @@ const CARRY_BYTES = 16_384;
 export class FrameReader {
   readonly #onFrame: OnFrame;
   readonly #maxFrameBytes: number;
+  readonly #memory: Pick<FrameMemory, "receive">;
   readonly #header: FrameHeader = { type: 0, flags: 0, aux: 0, id: 0, owned: false };
   readonly #carry = new Uint8Array(HEADER_BYTES + CARRY_BYTES);
   readonly #carryView: DataView = new DataView(this.#carry.buffer);
@@ -35,7 +37,9 @@ export class FrameReader {
   #viewOf: ArrayBufferLike | undefined = undefined;
   #view: DataView = this.#carryView;
 
-  constructor(maxFrameBytes: number, onFrame: OnFrame) {
+  /** @param memory of large frames. @default zeroed */
+  constructor(maxFrameBytes: number, onFrame: OnFrame, memory: Pick<FrameMemory, "receive"> = zeroed) {
+    this.#memory = memory;
     this.#maxFrameBytes = maxFrameBytes;
     this.#onFrame = onFrame;
   }
@@ -55,8 +59,11 @@ export class FrameReader {
     this.#onFrame(this.#header, large, 0, large.byteLength);
   }
 
-  /** @throws {ProtocolError} if a frame is larger than allowed; the reader is of no use then. */
-  push(bytes: Uint8Array, start: number, end: number): void {
+  /**
+   * @param owned nobody else uses this memory, now or later.
+   * @throws {ProtocolError} if a frame is larger than allowed; the reader is of no use then.
+   */
+  push(bytes: Uint8Array, start: number, end: number, owned = false): void {
     let at = start;
     while (at < end) {
       if (this.#large !== undefined) {
@@ -67,12 +74,12 @@ export class FrameReader {
       } else if (this.#carried > 0) {
         at = this.#fillCarry(bytes, at, end);
       } else {
-        at = this.#wholeFrames(bytes, at, end);
+        at = this.#wholeFrames(bytes, at, end, owned);
       }
     }
   }
 
-  #wholeFrames(bytes: Uint8Array, start: number, end: number): number {
+  #wholeFrames(bytes: Uint8Array, start: number, end: number, owned: boolean): number {
     let at = start;
     const view = this.#viewFor(bytes);
     const base = bytes.byteOffset;
@@ -88,6 +95,8 @@ export class FrameReader {
       readHeader(view, base + at, header);
       const body = at + HEADER_BYTES;
       at = body + length;
+      // Alone, or nearly: what a user keeps of it would keep all of the memory.
+      header.owned = owned && length > CARRY_BYTES && length * 4 > bytes.buffer.byteLength * 3;
       this.#onFrame(header, bytes, body, at);
     }
     const rest = end - at;
@@ -127,7 +136,7 @@ export class FrameReader {
 
   #beginLarge(view: DataView, headerAt: number, length: number): void {
     readHeader(view, headerAt, this.#header);
-    this.#large = new Uint8Array(length);
+    this.#large = this.#memory.receive(length);
     this.#largeFilled = 0;
   }
 
@@ -146,6 +155,8 @@ export class FrameReader {
     return this.#view;
   }
 }
+
+const zeroed: Pick<FrameMemory, "receive"> = { receive: (bytes) => new Uint8Array(bytes) };
 
 function readHeader(view: DataView, at: number, header: FrameHeader): void {
   header.type = view.getUint8(at + 4);

@@ -7,7 +7,7 @@ import type { Format } from "./codec/format.ts";
 import type { ByteReader } from "./codec/reader.ts";
 import type { FrameHeader } from "./frame-reader.ts";
 import { BULK_BYTES, CallFlag, ErrorFlag, FrameType, RefuseFlag, saturate16 } from "./frames.ts";
-import { looksLarge } from "./looks-large.ts";
+import { roughBytes } from "./looks-large.ts";
 import type { ReplicaSession } from "./replica-session.ts";
 
 /** The replica's side of one call on a connection. */
@@ -104,12 +104,14 @@ export class IncomingRequest extends IncomingCall {
   refuse(reason: RefusalReason, othersOngoing: number): void {
     if (!this.#open) return;
     const reader = this.#reader!;
-    const { writer } = this.#session.lane(!this.#isKept && reader.end - reader.at > BULK_BYTES);
+    const returned = this.#isKept ? 0 : reader.end - reader.at;
+    const { writer } = this.#session.lane(returned > BULK_BYTES);
     const start = writer.begin(
       FrameType.REFUSE,
       reason === "draining" ? RefuseFlag.DRAINING : 0,
       saturate16(othersOngoing),
       this.id,
+      returned,
     );
     // They go back to a caller that has not kept them: those it has now may have changed since it made the call.
     if (!this.#isKept) writer.out.append(reader.bytes, reader.at, reader.end);
@@ -163,10 +165,11 @@ export class IncomingRequest extends IncomingCall {
   #value(type: number, aux: number, value: unknown, root: "result" | "item"): number {
     const format = this.#format(6);
     const session = this.#session;
-    const lane = session.lane(looksLarge(value, BULK_BYTES));
+    const rough = roughBytes(value);
+    const lane = session.lane(rough > BULK_BYTES);
     const { writer } = lane;
     const { out } = writer;
-    const start = writer.begin(type, format.number << 4, aux, this.id);
+    const start = writer.begin(type, format.number << 4, aux, this.id, rough);
     const bodyAt = out.at;
     // A call without a result is the commonest of all: it needs no body.
     if (value !== undefined || root === "item") {

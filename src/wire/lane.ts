@@ -7,6 +7,8 @@ import type { Transport, TransportReceiver } from "./transport.ts";
 /** What a lane's owner does with what arrives. A thrown error ends the connection. */
 export interface LaneOwner {
   onFrame(lane: Lane, header: FrameHeader, bytes: Uint8Array, start: number, end: number): void;
+  /** A frame in memory of its own was read: not to hold on to it lets it serve again soon. */
+  onFrameOver?(): void;
   /** Once: the lane is closed, or broken. */
   onLaneClosed(lane: Lane, error: Error | undefined): void;
 }
@@ -27,8 +29,13 @@ export class Lane implements TransportReceiver {
     this.transport = transport;
     this.writer = new SlabWriter(transport);
     this.#owner = owner;
-    this.#reader = new FrameReader(limits.maxFrameBytes, (header, bytes, start, end) =>
-      owner.onFrame(this, header, bytes, start, end),
+    this.#reader = new FrameReader(
+      limits.maxFrameBytes,
+      (header, bytes, start, end) => {
+        owner.onFrame(this, header, bytes, start, end);
+        if (header.owned) owner.onFrameOver?.();
+      },
+      transport.memory,
     );
   }
 
@@ -45,10 +52,10 @@ export class Lane implements TransportReceiver {
     }
   }
 
-  onBytes(bytes: Uint8Array, start: number, end: number): void {
+  onBytes(bytes: Uint8Array, start: number, end: number, owned?: boolean): void {
     if (this.#closed) return;
     try {
-      this.#reader.push(bytes, start, end);
+      this.#reader.push(bytes, start, end, owned);
     } catch (error) {
       this.#break(error);
     }

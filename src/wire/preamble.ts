@@ -78,9 +78,9 @@ export class PreambleReceiver implements TransportReceiver {
     this.#lane?.onTarget(length);
   }
 
-  onBytes(bytes: Uint8Array, start: number, end: number): void {
+  onBytes(bytes: Uint8Array, start: number, end: number, owned?: boolean): void {
     if (this.#lane !== undefined) {
-      this.#lane.onBytes(bytes, start, end);
+      this.#lane.onBytes(bytes, start, end, owned);
       return;
     }
     if (this.#filled === PREAMBLE_BYTES) return; // Refused; what follows is not read.
@@ -99,7 +99,7 @@ export class PreambleReceiver implements TransportReceiver {
       connection: this.#bytes[7]!,
       lane: this.#bytes[6]!,
     });
-    if (start + length < end) this.#lane.onBytes(bytes, start + length, end);
+    if (start + length < end) this.#lane.onBytes(bytes, start + length, end, owned);
   }
 
   onWritable(): void {

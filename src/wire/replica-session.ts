@@ -122,6 +122,10 @@ export class ReplicaSession implements Peer, LaneOwner {
     }
   }
 
+  onFrameOver(): void {
+    this.#reader.reset(EMPTY, 0, 0);
+  }
+
   onLaneClosed(_lane: Lane, _error: Error | undefined): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -162,3 +166,5 @@ export class ReplicaSession implements Peer, LaneOwner {
     return request?.id === id ? request : undefined;
   }
 }
+
+const EMPTY = new Uint8Array(0);

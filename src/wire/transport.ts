@@ -1,3 +1,5 @@
+import type { FrameMemory } from "./frame-memory.ts";
+
 /**
  * One ordered stream of bytes to a peer, as the wire sees it: a socket, a message port, memory.
  *
@@ -12,6 +14,13 @@ export interface Transport {
    *   transport keeps the memory, and calls `onWritable` when the next write may follow.
    */
   write(bytes: Uint8Array): boolean;
+  /**
+   * Hands bytes over together with all of the memory that they lie in, which is the other side's from then on. Only
+   * where that is cheaper than a copy; they are gone when it returns, and the next write may follow.
+   */
+  give?(bytes: Uint8Array): void;
+  /** Where large frames get their memory. */
+  readonly memory: FrameMemory;
   /** Whether it is connected; until it is, nothing is written, and `onWritable` tells when. */
   readonly connected: boolean;
   /** How often this process had to give up a core while it had work, since some start. Absent: handing over early does not pay here. */
@@ -32,8 +41,8 @@ export interface TransportReceiver {
   readonly target: Uint8Array | undefined;
   /** `length` bytes were read into what `target` gave. */
   onTarget(length: number): void;
-  /** Bytes arrived in memory of the transport's own, which it may reuse as soon as this returns. */
-  onBytes(bytes: Uint8Array, start: number, end: number): void;
+  /** Bytes arrived in memory of the transport's own, which it may reuse as soon as this returns unless they are `owned`. */
+  onBytes(bytes: Uint8Array, start: number, end: number, owned?: boolean): void;
   onWritable(): void;
   /** The connection is gone: closed by either side (`error` undefined), or broken. */
   onClosed(error: Error | undefined): void;

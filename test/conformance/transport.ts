@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
+import { Lane } from "../../src/wire/lane.ts";
+import { defaultLimits } from "../../src/wire/limits.ts";
 import type { Transport, TransportReceiver } from "../../src/wire/transport.ts";
 
 export interface OpenedTransports {
@@ -159,6 +161,66 @@ export function describeTransport(name: string, traits: TransportTraits, open: (
       }
       await farSink.until(() => farSink.length === 200_000);
       expect(farSink.bytes().equals(Buffer.concat(sent))).toBe(true);
+    });
+
+    test("frames of all sizes arrive as they were written, and stay so where their memory is the receiver's", async () => {
+      const pair = await open();
+      opened.push(pair);
+      const got: { readonly id: number; readonly body: Uint8Array; readonly owned: boolean }[] = [];
+      let wake = (): void => {};
+      const owner = {
+        onFrame(
+          _: Lane,
+          header: { readonly id: number; readonly owned: boolean },
+          ...at: [Uint8Array, number, number]
+        ) {
+          const [bytes, start, end] = at;
+          const { id, owned } = header;
+          got.push({ id, owned, body: owned ? bytes.subarray(start, end) : bytes.slice(start, end) });
+          wake();
+        },
+        onLaneClosed() {},
+      };
+      const near = new Lane(pair.near, defaultLimits, owner);
+      const far = new Lane(pair.far, defaultLimits, owner);
+      pair.near.start(near);
+      pair.far.start(far);
+      // Small ones between large ones, several at once, and one that is not seen to be large before it is written.
+      const sizes = Array.from({ length: 60 }, (_, i) => [0, 900_000, 40, 65_537, 3_000_000, 17_000, 200_000][i % 7]!);
+      const source = new Uint8Array(3_000_000);
+      const { writer } = near;
+      for (const [id, size] of sizes.entries()) {
+        const expected = id % 5 === 0 ? 0 : size;
+        const start = writer.begin(3, 0, 0, id, expected);
+        writer.out.append(source.fill(id + 1, 0, size), 0, size);
+        writer.end(start);
+        if (id % 4 === 3) await new Promise(setImmediate);
+      }
+      writer.schedule();
+      while (got.length < sizes.length) await new Promise<void>((resolve) => (wake = resolve));
+      expect(got.map(({ id }) => id)).toEqual([...sizes.keys()]);
+      expect(got.map(({ body }) => body.byteLength)).toEqual(sizes);
+      for (const { id, body } of got) expect(Buffer.alloc(body.byteLength, id + 1).equals(body)).toBe(true);
+      expect(got.filter(({ owned }) => owned).length).toBeGreaterThan(10);
+      near.close();
+    });
+
+    test("what is given arrives once, and the giver does not have it any more", async () => {
+      const { near, nearSink, farSink } = await connect();
+      if (near.give === undefined) return;
+      await write(near, nearSink, pattern(100, 1));
+      const memory = pattern(1_000_000, 2);
+      const { byteLength } = memory;
+      near.give(memory.subarray(4));
+      await write(near, nearSink, pattern(100, 3));
+      await farSink.until(() => farSink.length === byteLength + 196);
+      expect(
+        farSink.bytes().equals(Buffer.concat([pattern(100, 1), pattern(1_000_000, 2).subarray(4), pattern(100, 3)])),
+      ).toBe(true);
+      near.close();
+      near.give(pattern(10, 1));
+      await quiet();
+      expect(farSink.length).toBe(byteLength + 196);
     });
 
     test("16 MB arrive intact, through target where it is asked for", async () => {

@@ -1,6 +1,21 @@
+import { SlabPool } from "../../src/wire/frame-memory.ts";
 import type { Transport, TransportReceiver } from "../../src/wire/transport.ts";
 
+/** Memory in which nothing is zero, and which is scrambled when it is given back: who reads it still, reads rubbish. */
+export class ScrambledMemory extends SlabPool {
+  constructor() {
+    const fresh = (bytes: number): Uint8Array<ArrayBuffer> => new Uint8Array(bytes).fill(0xdb);
+    super({ receive: fresh, fresh });
+  }
+
+  override give(slab: Uint8Array): void {
+    super.give(slab.fill(0xdb));
+  }
+}
+
 export interface LinkOptions {
+  /** Whether it takes over memory, as a message port does. @default false */
+  readonly gives?: boolean;
   /** Whether a write is kept (false is returned) until its bytes were delivered. @default never */
   keeps?(): boolean;
   /** Whether the near end is connected from the start. @default true */
@@ -37,6 +52,7 @@ export class Link {
 
 /** One end, as the wire sees it. */
 export class LinkEnd implements Transport {
+  readonly memory = new ScrambledMemory();
   peer!: LinkEnd;
   connected: boolean;
   receiver: TransportReceiver | undefined = undefined;
@@ -57,6 +73,7 @@ export class LinkEnd implements Transport {
   constructor(options: LinkOptions, connected: boolean) {
     this.#options = options;
     this.connected = connected;
+    if (options.gives) this.give = (bytes) => this.#give(bytes);
   }
 
   get closed(): boolean {
@@ -76,6 +93,18 @@ export class LinkEnd implements Transport {
     }
     this.outgoing.push(bytes.slice());
     return true;
+  }
+
+  give?: (bytes: Uint8Array) => void;
+
+  #give(bytes: Uint8Array): void {
+    if (this.#busy) throw new Error("The wire gave memory away while the transport was busy.");
+    if (!this.connected) throw new Error("The wire gave memory away before the transport was connected.");
+    if (this.#closing || this.#closed) return;
+    this.written += bytes.byteLength;
+    // As if it went to another thread: here it is no more.
+    const { byteOffset, byteLength } = bytes;
+    this.outgoing.push(new Uint8Array((bytes.buffer as ArrayBuffer).transfer(), byteOffset, byteLength));
   }
 
   start(receiver: TransportReceiver): void {
@@ -115,6 +144,13 @@ export class LinkEnd implements Transport {
     let moved = 0;
     while (moved < limit && this.outgoing.length > 0 && peer.#dead === undefined) {
       const first = this.outgoing[0]!;
+      if (this.give !== undefined) {
+        // Messages arrive whole, in memory that is the receiver's.
+        this.outgoing.shift();
+        moved += first.byteLength;
+        peer.receiver.onBytes(this.#busy ? first.slice() : first, 0, first.byteLength, true);
+        continue;
+      }
       const target = peer.receiver.target;
       const into = target ?? peer.#readBuffer;
       const length = Math.min(first.byteLength, into.byteLength, limit - moved);

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { CallState } from "../../src/core/handle/call.ts";
@@ -10,13 +11,32 @@ const LIMIT = 3;
 /** Enough for the bulk lane. */
 const LARGE = 70_000;
 
+/** How a value is filled: what is large is sent as text, as bytes that are seen to be large at once, or inside of something. */
+type Filling = "small" | "text" | "bytes" | "nested";
+const SMALL: Filling = "small";
+
+function filled(filling: Filling, mark: number): unknown {
+  switch (filling) {
+    case "small":
+      return "x";
+    case "text":
+      return "x".repeat(LARGE);
+    case "bytes":
+      return new Float64Array(LARGE / 8).fill(mark + 0.5);
+    case "nested":
+      return { n: mark, data: new Uint8Array(LARGE + mark).fill(mark + 1) };
+  }
+}
+
+const sameFilling = (a: unknown, b: unknown): boolean => isDeepStrictEqual(a, b);
+
 /** What a call is asked to do: all that its outcome depends on. */
 interface Plan {
   readonly kind: "value" | "error" | "stream" | "broken stream" | "unsendable";
   readonly broadcast: boolean;
-  readonly largeArgument: boolean;
-  /** Whether each item, or the only value, is large. */
-  readonly large: readonly boolean[];
+  readonly argument: Filling;
+  /** Of each item, or of the only value. */
+  readonly large: readonly Filling[];
 }
 
 type Command =
@@ -32,11 +52,10 @@ type Command =
 const plans: fc.Arbitrary<Plan> = fc.record({
   kind: fc.constantFrom("value", "value", "error", "stream", "stream", "broken stream", "unsendable"),
   broadcast: fc.boolean(),
-  largeArgument: fc.integer({ min: 0, max: 5 }).map((n) => n === 0),
-  large: fc.array(
-    fc.integer({ min: 0, max: 3 }).map((n) => n === 0),
-    { maxLength: 12 },
-  ),
+  argument: fc.constantFrom<Filling[]>(...Array<Filling>(9).fill("small"), "text", "bytes", "nested"),
+  large: fc.array(fc.constantFrom<Filling[]>(...Array<Filling>(9).fill("small"), "text", "bytes", "nested"), {
+    maxLength: 12,
+  }),
 });
 const pick = fc.nat(1_000);
 const commands: fc.Arbitrary<Command[]> = fc.array(
@@ -86,11 +105,11 @@ class Expected {
     this.id = fields.id;
   }
 
-  value(index: number): string {
-    return `${this.id}.${index}.${this.plan.large[index] ? "x".repeat(LARGE) : "x"}`;
+  value(index: number): unknown {
+    return [this.id, index, filled(this.plan.large[index] ?? SMALL, (this.id + index) & 63)];
   }
 
-  get items(): string[] {
+  get items(): unknown[] {
     return this.plan.kind === "stream" || this.plan.kind === "broken stream"
       ? this.plan.large.map((_, i) => this.value(i))
       : [];
@@ -103,19 +122,20 @@ class Expected {
     expect(this.ends, `ends of call ${this.id}`).toBe(this.sendings);
     expect(call.state).toBe(CallState.SETTLED);
     expect(this.started, `starts of call ${this.id}`).toBeLessThanOrEqual(1);
-    const got = call.values as string[];
+    const got = call.values;
+    const { items } = this;
     const early = this.cancelledBy ?? this.lostBy;
     if (early !== undefined) {
       expect(call.outcome).toEqual({ error: early });
-      expect(got.every((value, i) => value === this.items[i])).toBe(true);
+      expect(got.every((value, i) => sameFilling(value, items[i]))).toBe(true);
       return;
     }
     expect(this.started).toBe(1);
-    expect(got.length).toBe(this.items.length);
-    expect(got.every((value, i) => value === this.items[i])).toBe(true);
+    expect(got.length).toBe(items.length);
+    expect(got.every((value, i) => sameFilling(value, items[i]))).toBe(true);
     switch (plan.kind) {
       case "value":
-        expect(call.outcome).toEqual({ value: this.value(0) });
+        expect(sameFilling(call.outcome, { value: this.value(0) })).toBe(true);
         return;
       case "stream":
         expect(call.outcome).toEqual({ value: undefined });
@@ -139,6 +159,8 @@ class Run {
   readonly running: { readonly id: number; complete(): void }[] = [];
   readonly #heard: number[] = [0, 0];
   readonly #refused: Expected[] = [];
+  /** What methods were called with, which is theirs for as long as they like. */
+  readonly #received: { readonly id: number; readonly filling: unknown }[] = [];
   #largest = 0;
 
   constructor(seed: number) {
@@ -146,7 +168,7 @@ class Run {
     this.wire = new Wire(this.#target(), {
       maxOngoingRequests: LIMIT,
       limits: { streamWindowItems: WINDOW_ITEMS, streamWindowBytes: WINDOW_BYTES },
-      link: { keeps: () => chance.random() < 0.3 },
+      link: { keeps: () => chance.random() < 0.3, gives: chance.random() < 0.4 },
     });
     this.callers = [this.wire.caller({ peer: 1 }), this.wire.caller({ peer: 2 })];
   }
@@ -198,6 +220,7 @@ class Run {
       this.wire.clock.advance(10);
     }
     for (const each of this.expected) each.check();
+    for (const { id, filling } of this.#received) this.#checkArgument(id, filling);
     expect(this.wire.replica.ongoing).toBe(0);
     expect(this.wire.deadlines.count).toBe(0);
     expect(this.callers.map(({ session }) => session.ongoing)).toEqual([0, 0]);
@@ -211,10 +234,20 @@ class Run {
 
   #send(caller: number, plan: Plan): void {
     const id = this.expected.length;
-    const args = [id, plan.largeArgument ? "y".repeat(LARGE) : "y"];
+    const argument = filled(plan.argument, id & 63);
+    const args = [id, argument];
     const stream = plan.kind === "stream" || plan.kind === "broken stream";
     const call = this.callers[caller]!.send(stream ? "stream" : "plain", args, { stream, broadcast: plan.broadcast });
     this.expected.push(new Expected({ call, plan, caller, id }));
+    // What was sent is what it was at the call.
+    const { data } = argument as { data?: Uint8Array };
+    if (argument instanceof Float64Array) argument.fill(0);
+    else data?.fill(0);
+  }
+
+  #checkArgument(id: number, filling: unknown): void {
+    const { argument } = this.expected[id]!.plan;
+    expect(sameFilling(filling, filled(argument, id & 63)), `argument of call ${id}`).toBe(true);
   }
 
   #resend(each: Expected): void {
@@ -317,14 +350,15 @@ class Run {
     };
     const { expected, running } = this;
     return {
-      async plain(id: number, filling: string): Promise<unknown> {
+      plain: async (id: number, filling: unknown): Promise<unknown> => {
         const each = expected[id]!;
-        expect(filling.length).toBe(each.plan.largeArgument ? LARGE : 1);
+        this.#checkArgument(id, filling);
+        this.#received.push({ id, filling });
         await begin(id);
         if (each.plan.kind === "error") throw new Error(`error of ${id}`);
         return each.plan.kind === "unsendable" ? { value: each.value(0), fn: () => {} } : each.value(0);
       },
-      async *stream(id: number): AsyncGenerator<string> {
+      async *stream(id: number): AsyncGenerator {
         const each = expected[id]!;
         const begun = begin(id);
         try {

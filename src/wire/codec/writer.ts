@@ -6,6 +6,15 @@ const LOOP_CHARS = 24;
 /** Up to this length the room for the worst case is taken; beyond it the length in bytes is counted first. */
 const WORST_CASE_CHARS = 8_192;
 
+/** Where a writer gets a larger array from, and puts the one that it has outgrown. */
+export interface WriterMemory {
+  /** At least so many bytes, with anything in them. */
+  take(bytes: number): Uint8Array;
+  give(bytes: Uint8Array): void;
+}
+
+const plainMemory: WriterMemory = { take: (bytes) => new Uint8Array(bytes), give() {} };
+
 /**
  * Writes bytes one behind another into an array that grows when it is full.
  *
@@ -18,9 +27,11 @@ export class ByteWriter {
   at = 0;
   /** Growing beyond this is refused; set by a message for as long as it is written. */
   limit = Infinity;
+  readonly #memory: WriterMemory;
 
   /** @param slab what to write into first; it is not grown itself. */
-  constructor(slab: Uint8Array = new Uint8Array(1_024)) {
+  constructor(slab: Uint8Array = new Uint8Array(1_024), memory: WriterMemory = plainMemory) {
+    this.#memory = memory;
     this.bytes = slab;
     this.view = new DataView(slab.buffer, slab.byteOffset, slab.byteLength);
   }
@@ -85,10 +96,12 @@ export class ByteWriter {
   grow(count: number): void {
     const needed = this.at + count;
     if (needed > this.limit) throw tooLarge();
-    const larger = new Uint8Array(Math.max(needed, Math.min(this.bytes.length * 2, this.limit)));
-    larger.set(this.bytes.subarray(0, this.at));
-    this.bytes = larger;
-    this.view = new DataView(larger.buffer);
+    const { bytes, at } = this;
+    const larger = this.#memory.take(Math.max(needed, Math.min(bytes.length * 2, this.limit)));
+    larger.set(bytes.subarray(0, at));
+    this.reset(larger);
+    this.at = at;
+    this.#memory.give(bytes);
   }
 
   #ascii(text: string, length: number): boolean {
