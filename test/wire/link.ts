@@ -16,6 +16,8 @@ export class ScrambledMemory extends SlabPool {
 export interface LinkOptions {
   /** Whether it takes over memory, as a message port does. @default false */
   readonly gives?: boolean;
+  /** Of the buffer that is read into. @default 4_096 */
+  readonly readBytes?: number;
   /** Whether a write is kept (false is returned) until its bytes were delivered. @default never */
   keeps?(): boolean;
   /** Whether the near end is connected from the start. @default true */
@@ -68,10 +70,11 @@ export class LinkEnd implements Transport {
   #closed = false;
   #dead: { readonly error: Error | undefined } | undefined = undefined;
   /** What arrives is read here, and scrambled afterwards: as it is in a socket's read buffer. */
-  readonly #readBuffer = new Uint8Array(4_096);
+  readonly #readBuffer: Uint8Array;
 
   constructor(options: LinkOptions, connected: boolean) {
     this.#options = options;
+    this.#readBuffer = new Uint8Array(options.readBytes ?? 4_096);
     this.connected = connected;
     if (options.gives) this.give = (bytes) => this.#give(bytes);
   }
@@ -160,7 +163,7 @@ export class LinkEnd implements Transport {
       moved += length;
       if (target === undefined) {
         peer.receiver.onBytes(peer.#readBuffer, 0, length);
-        peer.#readBuffer.fill(0xdb);
+        peer.#readBuffer.fill(0xdb, 0, length);
       } else {
         peer.receiver.onTarget(length);
       }

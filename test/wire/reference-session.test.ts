@@ -168,7 +168,11 @@ class Run {
     this.wire = new Wire(this.#target(), {
       maxOngoingRequests: LIMIT,
       limits: { streamWindowItems: WINDOW_ITEMS, streamWindowBytes: WINDOW_BYTES },
-      link: { keeps: () => chance.random() < 0.3, gives: chance.random() < 0.4 },
+      link: {
+        keeps: () => chance.random() < 0.3,
+        gives: chance.random() < 0.4,
+        readBytes: chance.random() < 0.5 ? 4_096 : 80_000,
+      },
     });
     this.callers = [this.wire.caller({ peer: 1 }), this.wire.caller({ peer: 2 })];
   }
