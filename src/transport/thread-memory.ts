@@ -1,5 +1,3 @@
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { type FrameMemory, SlabPool } from "../wire/frame-memory.ts";
 
 /** Ends the life of what was made a short while ago and is not referred to any more. */
@@ -87,8 +85,10 @@ function findCollector(): CollectYoung {
   let collect = (globalThis as { gc?: unknown }).gc;
   if (typeof collect !== "function") {
     try {
+      // Loaded only here: a replica that gets nothing large has no time for them when it starts.
+      const { setFlagsFromString } = process.getBuiltinModule("node:v8");
       setFlagsFromString("--expose-gc");
-      collect = runInNewContext("gc");
+      collect = process.getBuiltinModule("node:vm").runInNewContext("gc");
       setFlagsFromString("--no-expose-gc");
     } catch {
       collect = undefined;
