@@ -66,6 +66,7 @@ export class ExchangeCall extends Call implements Exchange, Expiring {
   }
 
   write(chunk: Uint8Array): boolean {
+    if (chunk.byteLength === 0) return !this.#isFull;
     if (chunk.byteLength <= PART_BYTES) return this.#give({ data: chunk });
     for (let at = 0; at < chunk.byteLength; at += PART_BYTES) this.#give({ data: chunk.subarray(at, at + PART_BYTES) });
     return !this.#isFull;

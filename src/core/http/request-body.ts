@@ -36,6 +36,8 @@ export class RequestBody {
     ) as ReadableStream<Uint8Array>;
     exchange.onPart = (part) => {
       if ("close" in part) this.#isWhole = true;
+      // A stream of bytes has no empty chunks.
+      else if (part.data.length === 0) exchange.allow(part.bytes);
       else this.#parts.push(part as { data: Uint8Array; bytes: number });
       if (this.#isWanted) this.#give();
     };
