@@ -42,6 +42,9 @@ class IdleClient implements ReplicaClient {
   }
   cancel(): void {}
   grant(): void {}
+  part(): number {
+    return 0;
+  }
   close(): void {}
 }
 

@@ -9,6 +9,8 @@ import type { ApplicationSpec } from "../core/deployment/spec.ts";
 import { DeploymentUnavailableError } from "../core/errors.ts";
 import { Caller } from "../core/handle/caller.ts";
 import { Handle } from "../core/handle/handle.ts";
+import type { OpenExchange } from "../core/http/exchange.ts";
+import { exchangeOpener } from "../core/http/open-exchange.ts";
 import type { RouterPolicy } from "../core/router/policy.ts";
 import type { ReplicaTarget } from "../core/router/snapshot.ts";
 import { processState } from "../engine/process-state.ts";
@@ -47,6 +49,9 @@ const realSurroundings: Surroundings = { clock: systemClock, log: stderrLog("war
 export class Instance {
   readonly controller: Controller;
   readonly caller: Caller;
+  /** HTTP exchanges with the applications of this instance. */
+  readonly openExchange: OpenExchange;
+  readonly #ingresses = new Map<string, string>();
   readonly #context: WireContext;
   readonly #platform: Platform;
   #closing: Promise<void> | undefined = undefined;
@@ -54,6 +59,8 @@ export class Instance {
   private constructor(parts: { context: WireContext; caller: Caller; controller: Controller; platform: Platform }) {
     this.#context = parts.context;
     this.caller = parts.caller;
+    // By its name, where it is known, so that exchanges and handles stand in one line.
+    this.openExchange = exchangeOpener(parts.caller, (app) => this.#ingresses.get(app));
     this.controller = parts.controller;
     this.#platform = parts.platform;
   }
@@ -92,7 +99,9 @@ export class Instance {
   /** Deploys and gives a handle to the ingress. */
   async run(app: ApplicationSpec): Promise<Handle> {
     this.#checkTravels(app);
+    if (!this.#ingresses.has(app.name)) this.#ingresses.set(app.name, app.ingress);
     await this.controller.deploy(app);
+    this.#ingresses.set(app.name, app.ingress);
     return this.handle(app.name, app.ingress);
   }
 

@@ -1,8 +1,9 @@
 import { defaultHandleOptions } from "../core/deployment/handle-options.ts";
 import { DeploymentUnavailableError, HeliostatError } from "../core/errors.ts";
 import { Handle } from "../core/handle/handle.ts";
+import { ingressClass } from "../core/http/ingress.ts";
 import type { DeploymentHandle } from "../core/handle/types.ts";
-import type { FetchApp, ReplicaContext, RequestContext, Serve, ServeStatus } from "../core/serve-types.ts";
+import type { ReplicaContext, RequestContext, Serve, ServeStatus } from "../core/serve-types.ts";
 import { INGRESS } from "../core/router/snapshot.ts";
 import { closedCaller } from "../engine/silent-caller.ts";
 import { currentReplica, processState } from "../engine/process-state.ts";
@@ -98,11 +99,7 @@ export const serve: Serve = {
     return serve.getRequestContext().multiplexedModelId;
   },
 
-  ingress(_app: unknown): new () => FetchApp {
-    throw new HeliostatError(
-      "serve.ingress() is not available yet: this version serves calls through handles, not HTTP.",
-    );
-  },
+  ingress: ingressClass as Serve["ingress"],
 };
 
 function never(): Promise<never> {

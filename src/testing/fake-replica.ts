@@ -1,4 +1,4 @@
-import type { RefusalReason, ReplicaClient, ReplicaClientListener } from "../core/contracts/replica-client.ts";
+import type { Part, RefusalReason, ReplicaClient, ReplicaClientListener } from "../core/contracts/replica-client.ts";
 import { type Call, CallState } from "../core/handle/call.ts";
 import type { ReplicaTarget } from "../core/router/snapshot.ts";
 
@@ -12,6 +12,7 @@ export class FakeReplica implements ReplicaClient {
   received = 0;
   readonly cancelled: { readonly call: Call; readonly reason: unknown }[] = [];
   readonly granted: { readonly call: Call; readonly items: number; readonly bytes: number }[] = [];
+  readonly parts: { readonly call: Call; readonly part: Part }[] = [];
   closed = false;
   /** Thrown by the next `send`. */
   failNextSend: Error | undefined = undefined;
@@ -40,6 +41,11 @@ export class FakeReplica implements ReplicaClient {
 
   grant(call: Call, items: number, bytes: number): void {
     this.granted.push({ call, items, bytes });
+  }
+
+  part(call: Call, part: Part): number {
+    this.parts.push({ call, part });
+    return "data" in part ? part.data.length : 0;
   }
 
   close(): void {

@@ -92,6 +92,9 @@ class SimulatedClient implements ReplicaClient {
 
   cancel(): void {}
   grant(): void {}
+  part(): number {
+    return 0;
+  }
   close(): void {}
 
   refuse(call: Call, others: number): void {

@@ -3,6 +3,7 @@ import type { Call, CallTemplate } from "../core/handle/call.ts";
 import type { FormatTable } from "./codec/format.ts";
 import { ByteReader } from "./codec/reader.ts";
 import { ByteWriter } from "./codec/writer.ts";
+import { argsFormat } from "./exchange-format.ts";
 
 const PAGE_BYTES = 65_536;
 /** A body this large has a page to itself, so that it does not keep others alive. */
@@ -33,9 +34,7 @@ export class BodyPages implements BodyEncoder {
   }
 
   decode(template: CallTemplate, body: EncodedBody): unknown[] {
-    return this.#formats
-      .byName(template.requestSerialization)
-      .decodeArgs(new ByteReader(body.bytes, body.start, body.end));
+    return argsFormat(template, this.#formats).decodeArgs(new ByteReader(body.bytes, body.start, body.end));
   }
 
   #onPage(call: Call): EncodedBody {
@@ -47,7 +46,7 @@ export class BodyPages implements BodyEncoder {
     page.at = start;
     const before = page.bytes;
     try {
-      this.#formats.byName(call.template.requestSerialization).encodeArgs(call.args!, page);
+      argsFormat(call.template, this.#formats).encodeArgs(call.args!, page);
     } catch (error) {
       page.at = start;
       throw error;
@@ -66,6 +65,6 @@ export class BodyPages implements BodyEncoder {
 /** Encodes a call's arguments in memory of their own. @throws {SerializationError} if one cannot travel. */
 export function encodeAlone(call: Call, formats: FormatTable): EncodedBody {
   const out = new ByteWriter();
-  formats.byName(call.template.requestSerialization).encodeArgs(call.args!, out);
+  argsFormat(call.template, formats).encodeArgs(call.args!, out);
   return { bytes: out.bytes, start: 0, end: out.at };
 }

@@ -3,6 +3,7 @@ import { SerializationError } from "../core/errors.ts";
 import type { Call, CallTemplate } from "../core/handle/call.ts";
 import { metaMask, writeMeta } from "./call-frame.ts";
 import type { Format } from "./codec/format.ts";
+import { exchangeFlags, exchangeFormat } from "./exchange-format.ts";
 import { BULK_BYTES, CallFlag, FrameType, HEADER_BYTES } from "./frames.ts";
 import type { Lane } from "./lane.ts";
 import type { WireContext } from "./wire-context.ts";
@@ -18,9 +19,10 @@ interface Plan {
   readonly template: CallTemplate;
   readonly lane: Lane;
   readonly spinUs: number;
+  readonly type: number;
   readonly method: number;
   readonly flags: number;
-  readonly format: Format;
+  readonly format: Pick<Format, "encodeArgs">;
 }
 
 /** Writes the CALL frames of one connection, and names methods to its lanes before their first use there. */
@@ -62,11 +64,11 @@ export class CallWriter {
     let plan = this.#plan;
     if (plan === undefined || plan.template !== template || plan.lane !== lane || plan.spinUs !== this.spinUs)
       plan = this.#plan = this.#planFor(lane, template);
-    const { method, format } = plan;
+    const { type, method, format } = plan;
     const flags = plan.flags | (mask === 0 ? 0 : CallFlag.META) | (body === undefined ? 0 : CallFlag.KEPT);
     const { writer } = lane;
     const { out } = writer;
-    const start = writer.begin(FrameType.CALL, flags, method, id, expectedBytes);
+    const start = writer.begin(type, flags, method, id, expectedBytes);
     this.#busy = true;
     try {
       out.f64(call.sequence);
@@ -83,7 +85,7 @@ export class CallWriter {
     if (out.at - start - HEADER_BYTES > BULK_BYTES) {
       const bulk = this.#bulkLane();
       if (bulk !== lane) {
-        this.#announce(bulk, template.method);
+        if (type === FrameType.CALL) this.#announce(bulk, template.method);
         const moved = writer.moveTo(bulk.writer, start);
         return this.#end(bulk, moved);
       }
@@ -93,13 +95,33 @@ export class CallWriter {
 
   #planFor(lane: Lane, template: CallTemplate): Plan {
     const { formats } = this.#context;
+    if (template.exchange !== undefined) {
+      const flags = exchangeFlags(template.exchange);
+      return {
+        template,
+        lane,
+        spinUs: this.spinUs,
+        type: FrameType.EXCHANGE,
+        method: 0,
+        flags,
+        format: exchangeFormat,
+      };
+    }
     const format = formats.byName(template.requestSerialization);
     const flags =
       (template.stream ? CallFlag.STREAM : 0) |
       (template.broadcast ? CallFlag.BROADCAST : 0) |
       (format.number << 4) |
       (formats.byName(template.responseSerialization).number << 6);
-    return { template, lane, spinUs: this.spinUs, method: this.#announce(lane, template.method), flags, format };
+    return {
+      template,
+      lane,
+      spinUs: this.spinUs,
+      type: FrameType.CALL,
+      method: this.#announce(lane, template.method),
+      flags,
+      format,
+    };
   }
 
   #end(lane: Lane, start: number): number {

@@ -1,16 +1,19 @@
-import type { ReplicaClient, ReplicaClientListener } from "../core/contracts/replica-client.ts";
-import { ProtocolError } from "../core/errors.ts";
+import type { Part, ReplicaClient, ReplicaClientListener } from "../core/contracts/replica-client.ts";
+import { ProtocolError, SerializationError } from "../core/errors.ts";
 import { type Call, CallState } from "../core/handle/call.ts";
 import { settleWithError } from "../core/handle/settle.ts";
+import { ExchangeCall } from "../core/http/exchange-call.ts";
 import { encodeAlone } from "./body-pages.ts";
 import { CallTable } from "./call-table.ts";
 import { argumentsOf, CallWriter } from "./call-writer.ts";
 import { decodeThrown, encodeThrown } from "./codec/thrown.ts";
 import { ByteReader } from "./codec/reader.ts";
+import { writeClose } from "./exchange-format.ts";
 import type { FrameHeader } from "./frame-reader.ts";
-import { BULK_BYTES, CancelFlag, ErrorFlag, FrameType, Lane as LaneNumber, RefuseFlag } from "./frames.ts";
+import { BULK_BYTES, CancelFlag, ErrorFlag, FrameType, Lane as LaneNumber, RefuseFlag, ReplyFlag } from "./frames.ts";
 import { Lane, type LaneOwner } from "./lane.ts";
 import { roughBytesOfAll } from "./looks-large.ts";
+import { partFlags, readReply } from "./outgoing-exchange.ts";
 import { writePreamble } from "./preamble.ts";
 import { ReplySpin } from "./reply-spin.ts";
 import { StreamOrder } from "./stream-order.ts";
@@ -69,7 +72,8 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     }
     const { body } = call;
     const rough = body === undefined ? roughBytesOfAll(call.args!) : body.end - body.start;
-    const lane = rough > BULK_BYTES ? this.#bulkLane() : this.#small;
+    // What follows the head of an exchange may be long, and travels behind it.
+    const lane = rough > BULK_BYTES || call.template.exchange === "parts" ? this.#bulkLane() : this.#small;
     try {
       if (call.template.spinUs > 0) this.#writeSpinning(lane, call, rough);
       else this.#write(lane, call, rough);
@@ -104,6 +108,29 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     writer.end(start);
   }
 
+  part(call: Call, part: Part): number {
+    if (this.#calls.get(call.wireId) !== call) return 0;
+    if (this.#writer.busy) return -1;
+    const { writer } = this.#laneOf(call);
+    const start = writer.begin(FrameType.PART, partFlags(part), 0, call.wireId);
+    const { out } = writer;
+    const bodyAt = out.at;
+    if ("close" in part) {
+      if (part.close !== undefined) writeClose(out, part.close);
+    } else if (typeof part.data === "string") out.utf8(part.data);
+    else out.append(part.data);
+    const bytes = out.at - bodyAt;
+    const { maxFrameBytes } = this.#context.limits;
+    if (bytes > maxFrameBytes) {
+      out.at = start;
+      throw new SerializationError(`A message takes ${bytes} bytes; the limit is ${maxFrameBytes}.`, {
+        path: "message",
+      });
+    }
+    writer.end(start);
+    return bytes;
+  }
+
   close(): void {
     if (this.#closing || this.#closed) return;
     if (this.#writer.busy) {
@@ -126,7 +153,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
         const call = this.#calls.get(id);
         if (call === undefined) return;
         // A call that was cancelled still holds its place until now, but nobody wants its value.
-        const value = call.state === CallState.SETTLED ? undefined : this.#value(reader, flags);
+        const value = call.state === CallState.SETTLED ? undefined : this.#value(reader, flags, call, true);
         this.#finish(id, call, aux);
         if (call.state !== CallState.SETTLED) {
           call.state = CallState.SETTLED;
@@ -143,7 +170,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
           this.#order.drop(call);
           return;
         }
-        const item = this.#value(reader, flags);
+        const item = this.#value(reader, flags, call, false);
         this.#order.item(call, aux, item, end - start);
         if (lane === this.#small && end - start > BULK_BYTES) this.#bulkLane();
         return;
@@ -176,6 +203,13 @@ export class CallerSession implements ReplicaClient, LaneOwner {
           call.body = { bytes: body, start: 0, end: body.byteLength };
         }
         this.#listener.onRefused(call, flags & RefuseFlag.DRAINING ? "draining" : "full", aux);
+        return;
+      }
+      case FrameType.ROOM: {
+        const call = this.#calls.get(id);
+        if (call === undefined) return;
+        if (!(call instanceof ExchangeCall)) throw new ProtocolError("A replica gave room for parts of a plain call.");
+        call.room(reader.u32());
         return;
       }
       case FrameType.FREE:
@@ -241,7 +275,8 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     this.#spin.sent(call.wireId);
   }
 
-  #value(reader: ByteReader, flags: number): unknown {
+  #value(reader: ByteReader, flags: number, call: Call, isWhole: boolean): unknown {
+    if (flags & ReplyFlag.EXCHANGE) return readReply(reader, flags, call, isWhole);
     return reader.at === reader.end ? undefined : this.#context.formats.byNumber((flags >> 4) & 3).decode(reader);
   }
 

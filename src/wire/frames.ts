@@ -38,12 +38,24 @@ export const FrameType = {
   DRAIN: 11,
   /** Both: one control message, on control connections only. */
   CONTROL: 12,
+  /** Caller: an HTTP request, or the opening of a WebSocket; `aux` is 0. Answered as a stream is. */
+  EXCHANGE: 13,
+  /** Caller: a part of an exchange's body, or a message; only when the replica has given room. */
+  PART: 14,
+  /** Replica: it has accepted an exchange whose body comes in parts; as many bytes more may be sent as the body says. */
+  ROOM: 15,
 } as const;
 
 /** Bits 0 to 3 of a frame's flags; bits 4 and 5 are the format of its values, 6 and 7 (CALL) that of the reply. */
 export const CallFlag = { STREAM: 1, META: 2, BROADCAST: 4, KEPT: 8 } as const;
 /** In an ERROR frame: the body starts with the number of items before the error. */
 export const ErrorFlag = { STREAM: 1 } as const;
+/** Of an EXCHANGE; META and KEPT as of a CALL. */
+export const ExchangeFlag = { PARTS: 1, META: 2, WEB_SOCKET: 4, KEPT: 8 } as const;
+/** Of the RESULT and the ITEMs of an exchange: their bodies are no values. */
+export const ReplyFlag = { EXCHANGE: 1, HEAD: 2, TEXT: 4, CLOSE: 8 } as const;
+/** With CLOSE, the last part holds the code and the reason with which a WebSocket was closed. */
+export const PartFlag = { LAST: 1, TEXT: 2, CLOSE: 4 } as const;
 export const CancelFlag = { REASON: 1 } as const;
 export const RefuseFlag = { DRAINING: 1 } as const;
 

@@ -15,13 +15,14 @@ export class IncomingRequest extends IncomingCall {
   readonly id: number;
   readonly method: string;
   readonly deadlineMs: number;
-  readonly #session: ReplicaSession;
-  readonly #flags: number;
+  protected readonly session: ReplicaSession;
+  protected readonly flags: number;
   readonly #sequence: number;
   readonly #meta: Readonly<CallMeta>;
   #reader: ByteReader | undefined;
-  #open = true;
-  #items = 0;
+  protected isOpen = true;
+  /** Items that were sent. */
+  protected items = 0;
   #creditItems: number;
   #creditBytes: number;
 
@@ -34,10 +35,10 @@ export class IncomingRequest extends IncomingCall {
     super();
     const { header, reader } = frame;
     const { clock, limits } = session.context;
-    this.#session = session;
+    this.session = session;
     this.id = header.id;
     this.method = method;
-    this.#flags = header.flags;
+    this.flags = header.flags;
     this.#sequence = reader.f64();
     const meta = header.flags & CallFlag.META ? readMeta(reader) : noMeta;
     this.#meta = meta;
@@ -48,19 +49,19 @@ export class IncomingRequest extends IncomingCall {
   }
 
   get peer(): Peer {
-    return this.#session;
+    return this.session;
   }
 
   get stream(): boolean {
-    return (this.#flags & CallFlag.STREAM) !== 0;
+    return (this.flags & CallFlag.STREAM) !== 0;
   }
 
   get broadcast(): boolean {
-    return (this.#flags & CallFlag.BROADCAST) !== 0;
+    return (this.flags & CallFlag.BROADCAST) !== 0;
   }
 
   get requestId(): string {
-    return this.#meta.requestId ?? this.#session.requestIdOf(this.#sequence);
+    return this.#meta.requestId ?? this.session.requestIdOf(this.#sequence);
   }
 
   get route(): string {
@@ -80,32 +81,30 @@ export class IncomingRequest extends IncomingCall {
   }
 
   args(): unknown[] {
-    const reader = this.#reader!;
-    this.#reader = undefined;
-    return this.#format(4).decodeArgs(reader);
+    return this.#format(4).decodeArgs(this.takeReader());
   }
 
   result(value: unknown, othersOngoing: number): void {
-    if (!this.#open) return;
+    if (!this.isOpen) return;
     this.#value(FrameType.RESULT, saturate16(othersOngoing), value, "result");
-    this.#close();
+    this.close();
   }
 
   fail(error: unknown, othersOngoing: number): void {
-    if (!this.#open) return;
-    const { writer } = this.#session.lane();
+    if (!this.isOpen) return;
+    const { writer } = this.session.lane();
     const start = writer.begin(FrameType.ERROR, this.stream ? ErrorFlag.STREAM : 0, saturate16(othersOngoing), this.id);
-    if (this.stream) writer.out.f64(this.#items);
-    encodeThrown(error, writer.out, this.#session.context.formats);
+    if (this.stream) writer.out.f64(this.items);
+    encodeThrown(error, writer.out, this.session.context.formats);
     writer.end(start);
-    this.#close();
+    this.close();
   }
 
   refuse(reason: RefusalReason, othersOngoing: number): void {
-    if (!this.#open) return;
+    if (!this.isOpen) return;
     const reader = this.#reader!;
     const returned = this.#isKept ? 0 : reader.end - reader.at;
-    const { writer } = this.#session.lane(returned > BULK_BYTES);
+    const { writer } = this.session.lane(returned > BULK_BYTES);
     const start = writer.begin(
       FrameType.REFUSE,
       reason === "draining" ? RefuseFlag.DRAINING : 0,
@@ -116,26 +115,24 @@ export class IncomingRequest extends IncomingCall {
     // They go back to a caller that has not kept them: those it has now may have changed since it made the call.
     if (!this.#isKept) writer.out.append(reader.bytes, reader.at, reader.end);
     writer.end(start);
-    this.#close();
+    this.close();
   }
 
   item(value: unknown): boolean {
-    if (!this.#open) return true;
-    const bytes = this.#value(FrameType.ITEM, this.#items & 0xffff, value, "item");
+    if (!this.isOpen) return true;
+    const bytes = this.#value(FrameType.ITEM, this.items & 0xffff, value, "item");
     // The first item is what somebody waits for; the others come fast enough together.
-    if (this.#items++ === 0) this.#session.lane().writer.flush();
-    this.#creditItems--;
-    this.#creditBytes -= bytes;
-    return this.#creditItems > 0 && this.#creditBytes > 0;
+    if (this.items++ === 0) this.session.lane().writer.flush();
+    return this.spend(bytes);
   }
 
   end(othersOngoing: number): void {
-    if (!this.#open) return;
-    const { writer } = this.#session.lane();
+    if (!this.isOpen) return;
+    const { writer } = this.session.lane();
     const start = writer.begin(FrameType.END, 0, saturate16(othersOngoing), this.id);
-    writer.out.f64(this.#items);
+    writer.out.f64(this.items);
     writer.end(start);
-    this.#close();
+    this.close();
   }
 
   /** More may be sent. */
@@ -147,24 +144,43 @@ export class IncomingRequest extends IncomingCall {
 
   /** The caller is gone: nothing is sent any more. */
   orphaned(): void {
-    this.#open = false;
+    this.isOpen = false;
     this.cancelled(undefined);
+  }
+
+  /** What has come behind the fields, to be read at once. */
+  protected takeReader(): ByteReader {
+    const reader = this.#reader!;
+    this.#reader = undefined;
+    return reader;
+  }
+
+  /** Counts an item that was sent. @returns whether another may follow. */
+  protected spend(bytes: number): boolean {
+    this.#creditItems--;
+    this.#creditBytes -= bytes;
+    return this.#creditItems > 0 && this.#creditBytes > 0;
+  }
+
+  protected close(): void {
+    this.isOpen = false;
+    this.session.forget(this);
   }
 
   /** The caller has the arguments still, as they were. */
   get #isKept(): boolean {
-    return (this.#flags & CallFlag.KEPT) !== 0;
+    return (this.flags & CallFlag.KEPT) !== 0;
   }
 
   /** @param shift where its number is among the flags: 4 for the arguments, 6 for the reply. */
   #format(shift: 4 | 6): Format {
-    return this.#session.context.formats.byNumber((this.#flags >> shift) & 3);
+    return this.session.context.formats.byNumber((this.flags >> shift) & 3);
   }
 
   /** Writes a value where it travels best; returns its size. */
   #value(type: number, aux: number, value: unknown, root: "result" | "item"): number {
     const format = this.#format(6);
-    const session = this.#session;
+    const session = this.session;
     const rough = roughBytes(value);
     const lane = session.lane(rough > BULK_BYTES);
     const { writer } = lane;
@@ -186,11 +202,6 @@ export class IncomingRequest extends IncomingCall {
     if (bulk === lane) writer.end(start);
     else bulk.writer.end(writer.moveTo(bulk.writer, start));
     return bytes;
-  }
-
-  #close(): void {
-    this.#open = false;
-    this.#session.forget(this);
   }
 }
 

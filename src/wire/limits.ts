@@ -16,6 +16,8 @@ export interface Limits {
   readonly streamWindowItems: number;
   /** Bytes a stream may send before its reader has taken any; the item that reaches it is still sent whole. @default 1 MiB */
   readonly streamWindowBytes: number;
+  /** Bytes of a request's body that a caller may send before its reader has taken any. @default 512 KiB */
+  readonly uploadWindowBytes: number;
 }
 
 const MIB = 1_048_576;
@@ -30,4 +32,5 @@ export const defaultLimits: Limits = {
   maxConcurrentCalls: 1_048_576,
   streamWindowItems: 256,
   streamWindowBytes: MIB,
+  uploadWindowBytes: MIB / 2,
 };

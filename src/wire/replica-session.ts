@@ -5,6 +5,7 @@ import { decodeThrown } from "./codec/thrown.ts";
 import { ByteReader } from "./codec/reader.ts";
 import type { FrameHeader } from "./frame-reader.ts";
 import { CALL_INDEX_MASK, CancelFlag, FrameType, saturate16 } from "./frames.ts";
+import { IncomingHttp } from "./incoming-http.ts";
 import { IncomingRequest } from "./incoming-request.ts";
 import { Lane, type LaneOwner } from "./lane.ts";
 import { RequestSpin } from "./request-spin.ts";
@@ -102,6 +103,16 @@ export class ReplicaSession implements Peer, LaneOwner {
       case FrameType.CALL:
         this.#call(lane, header, reader);
         return;
+      case FrameType.EXCHANGE:
+        this.#exchange(header, reader);
+        return;
+      case FrameType.PART: {
+        const request = this.#find(header.id);
+        if (request === undefined) return;
+        if (!(request instanceof IncomingHttp)) throw new ProtocolError("A caller sent a part of a plain call.");
+        request.receive(header.flags, reader);
+        return;
+      }
       case FrameType.METHOD:
         lane.methods[header.aux] = reader.utf8(end - start);
         lane.spinUs[header.aux] = header.id;
@@ -140,17 +151,12 @@ export class ReplicaSession implements Peer, LaneOwner {
   }
 
   #call(lane: Lane, header: FrameHeader, reader: ByteReader): void {
-    const { id } = header;
-    const { limits } = this.context;
     const method = lane.methods[header.aux];
     if (method === undefined)
       throw new ProtocolError(`A call names method ${header.aux}, which was not announced on its lane.`);
     const spinUs = lane.spinUs[header.aux]!;
     if (spinUs > 0) this.#spinFor(spinUs);
-    const index = id & CALL_INDEX_MASK;
-    if (this.#calls[index] !== undefined) throw new ProtocolError(`A call has the id ${id}, whose place is in use.`);
-    if (index >= limits.maxConcurrentCalls)
-      throw new ProtocolError(`More than ${limits.maxConcurrentCalls} calls are open on one connection.`);
+    const index = this.#freeIndex(header.id);
     const request = new IncomingRequest(this, method, { header, reader });
     this.#calls[index] = request;
     this.#replica.accept(request);
@@ -159,6 +165,23 @@ export class ReplicaSession implements Peer, LaneOwner {
   #spinFor(us: number): void {
     const { clock, poller } = this.context;
     if (poller !== undefined) (this.#spin ??= new RequestSpin(clock, poller)).called(us);
+  }
+
+  #exchange(header: FrameHeader, reader: ByteReader): void {
+    const index = this.#freeIndex(header.id);
+    const exchange = new IncomingHttp(this, { header, reader });
+    this.#calls[index] = exchange;
+    this.#replica.acceptExchange(exchange);
+  }
+
+  /** Where a new call of this id goes. */
+  #freeIndex(id: number): number {
+    const { maxConcurrentCalls } = this.context.limits;
+    const index = id & CALL_INDEX_MASK;
+    if (this.#calls[index] !== undefined) throw new ProtocolError(`A call has the id ${id}, whose place is in use.`);
+    if (index >= maxConcurrentCalls)
+      throw new ProtocolError(`More than ${maxConcurrentCalls} calls are open on one connection.`);
+    return index;
   }
 
   #find(id: number): IncomingRequest | undefined {

@@ -24,9 +24,21 @@ export interface ReplicaClient {
   cancel(call: Call, reason: unknown): void;
   /** Allows the replica `items` more stream items and `bytes` more bytes. */
   grant(call: Call, items: number, bytes: number): void;
+  /**
+   * Sends a part of an exchange that the replica has accepted.
+   *
+   * @returns its size; -1: not now, a call is just being encoded.
+   * @throws {SerializationError} if it is too large; nothing was sent.
+   */
+  part(call: Call, part: Part): number;
   /** Ends the connection; calls still open are reported to `onLost`. Idempotent. */
   close(): void;
 }
+
+/** What follows the head of an exchange: data (text and bytes are different messages of a WebSocket), or its end. */
+export type Part =
+  | { readonly data: string | Uint8Array }
+  | { readonly close: { readonly code: number; readonly reason: string } | undefined };
 
 /** What a replica client tells the router. All are called from the connection's receive loop, never from inside `send`. */
 export interface ReplicaClientListener {

@@ -9,6 +9,8 @@ export interface CallTemplate {
   readonly app: string;
   readonly deployment: string;
   readonly method: string;
+  /** An HTTP exchange, and how its body comes: with the head, in parts, or as messages. */
+  readonly exchange?: "whole" | "parts" | "web-socket";
   readonly stream: boolean;
   /** A broadcast is admitted without a place. */
   readonly broadcast: boolean;
@@ -41,10 +43,13 @@ export interface CallSink {
 export const CallState = { NEW: 0, RESOLVING: 1, QUEUED: 2, SENT: 3, SETTLED: 4 } as const;
 export type CallState = (typeof CallState)[keyof typeof CallState];
 
+/** The request of which a call is part. */
+export type CallOrigin = Pick<RequestScope, "requestId" | "route">;
+
 /** What a call inherits from the request during which it is made, or is given: shared by all calls that have the same. */
 export interface CallTerms {
-  /** The request during which the call is made, if any. */
-  readonly parent: RequestScope | undefined;
+  /** The request during which the call is made, if any; of an HTTP exchange: the request itself. */
+  readonly parent: CallOrigin | undefined;
   readonly priority: number;
   /** On the clock; Infinity if there is none. */
   readonly deadlineMs: number;
@@ -85,7 +90,7 @@ export abstract class Call implements CallSink {
     this.terms = terms;
   }
 
-  get parent(): RequestScope | undefined {
+  get parent(): CallOrigin | undefined {
     return this.terms.parent;
   }
 

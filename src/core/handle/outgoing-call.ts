@@ -1,6 +1,6 @@
 import { HeliostatError, RequestCancelledError, RequestTimeoutError } from "../errors.ts";
 import { Call, CallState } from "./call.ts";
-import type { Cancellable } from "./context.ts";
+import type { Cancellable, RequestScope } from "./context.ts";
 import type { DeadlineEntry, Expiring } from "./deadlines.ts";
 import type { MethodTarget } from "./method-target.ts";
 import { appendLocalStack } from "./remote-error.ts";
@@ -34,6 +34,11 @@ export abstract class OutgoingCall extends Call implements Cancellable, Expiring
     return this.template as MethodTarget;
   }
 
+  /** The request during which the call is made. */
+  override get parent(): RequestScope | undefined {
+    return this.terms.parent as RequestScope | undefined;
+  }
+
   /** The id of the request that this call is part of. */
   get requestId(): string {
     return this.parent?.requestId ?? this.target.caller.requestIdOf(this.sequence);
@@ -46,7 +51,7 @@ export abstract class OutgoingCall extends Call implements Cancellable, Expiring
    */
   attach(): boolean {
     const { caller, signal } = this.target;
-    const { parent, deadlineMs } = this.terms;
+    const { parent, deadlineMs } = this;
     if (parent !== undefined) {
       if (parent.endedBy !== undefined) {
         settleWithError(this, inheritedEnd(this, parent.endedBy));

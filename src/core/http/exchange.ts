@@ -19,7 +19,10 @@ export interface ResponseHead {
 /** How an exchange begins: the route and what inherits from the request. */
 export interface ExchangeOptions {
   readonly head: RequestHead;
-  /** The whole body, where it is known and small: it goes in one frame with the head. undefined: `write` and `end` follow. */
+  /**
+   * The whole body, where it is known and small (empty if there is none): it goes in one frame with the head, and is
+   * copied before the exchange is given. undefined: `write` and `end` follow.
+   */
   readonly body?: Uint8Array | undefined;
   /** Open a WebSocket instead of asking for a response: messages go both ways. */
   readonly webSocket?: boolean;
@@ -31,36 +34,50 @@ export interface ExchangeOptions {
   readonly timeoutMs?: number | undefined;
 }
 
+/** Why a WebSocket was closed. */
+export interface CloseReason {
+  readonly code: number;
+  readonly reason: string;
+}
+
 /**
  * One HTTP exchange with a replica over frames, from the proxy's side: the request's body in, the response out, with
  * credits both ways, so that neither side holds more than a window.
  *
- * After `onEnd`, `onError` or `cancel` nothing more is told.
+ * After `onEnd`, `onError` or `cancel` nothing more is told, and everything but `end` of a WebSocket does nothing.
  */
 export interface Exchange {
-  /** Sends a part of the request's body, which is copied before this returns. Returns false when the replica's window is full: wait for `onRoom`. */
+  /**
+   * Sends a part of the request's body, which is copied before this returns. Returns false when the replica's window is
+   * full: wait for `onRoom`. Until a replica has accepted the request there is no window, so the first part waits here.
+   */
   write(chunk: Uint8Array): boolean;
   /** A WebSocket message. Returns as `write` does. */
   send(message: string | Uint8Array): boolean;
-  /** The request's body is whole; of a WebSocket: the client has closed, with this code and reason. */
-  end(close?: { readonly code: number; readonly reason: string }): void;
-  /** So many bytes of the response have left: the replica may send as many more. */
+  /**
+   * The request's body is whole; of a WebSocket: the connection to the client has ended, with this code and reason (1006
+   * if it broke), also when it was the replica that closed it first.
+   */
+  end(close?: CloseReason): void;
+  /** So many bytes of the response, or of its messages, have left: the replica may send as many more. 0 for an empty message. */
   taken(bytes: number): void;
   /** The client is gone, or the time is up: the request ends everywhere. Idempotent. */
   cancel(reason?: unknown): void;
 }
 
-/** What becomes of an exchange. */
+/** What becomes of an exchange. Nothing is told before the exchange was given. */
 export interface ExchangeListener {
-  /** The response begins; of a WebSocket: it was accepted. */
+  /** The response, small and whole: instead of `onHead`, `onChunk` and `onEnd`, where this is given. */
+  onResponse?(head: ResponseHead, body: Uint8Array): void;
+  /** The response begins; of a WebSocket: it was accepted, if the status is 101. */
   onHead(head: ResponseHead): void;
   /** A part of the response's body, in memory of its own. */
   onChunk(chunk: Uint8Array): void;
-  /** A WebSocket message of the replica's. */
-  onMessage(message: string | Uint8Array): void;
+  /** A WebSocket message of the replica's; `bytes` is what `taken` is to be told of it. */
+  onMessage(message: string | Uint8Array, bytes: number): void;
   /** The response is whole; of a WebSocket: the replica closes with this code and reason. */
-  onEnd(close?: { readonly code: number; readonly reason: string }): void;
-  /** It failed, before the head or behind it. */
+  onEnd(close?: CloseReason): void;
+  /** It failed, before the head or behind it; an accepted WebSocket is to be closed with 1011. */
   onError(error: unknown): void;
   /** More of the request's body may be written. */
   onRoom(): void;

@@ -3,6 +3,9 @@ import type { ContextStore } from "../contracts/context-store.ts";
 import { RequestTimeoutError } from "../errors.ts";
 import type { RequestScope } from "../handle/context.ts";
 import type { Deadlines } from "../handle/deadlines.ts";
+import type { ExchangeHost, IncomingExchange, OpenedExchange } from "../http/incoming-exchange.ts";
+import { serveFetch } from "../http/serve-fetch.ts";
+import { serveWebSocket } from "../http/serve-web-socket.ts";
 import { Admission } from "./admission.ts";
 import { callableMethods, findMethod } from "./methods.ts";
 import type { IncomingCall } from "./incoming-call.ts";
@@ -47,6 +50,7 @@ export class Replica {
   #served = 0;
   #state: "starting" | "running" | "draining" = "starting";
   #onDrained: (() => void) | undefined = undefined;
+  #host: ExchangeHost | undefined = undefined;
 
   constructor(options: ReplicaOptions) {
     this.#options = options;
@@ -116,31 +120,49 @@ export class Replica {
 
   /** Takes one call: runs it, or refuses it. Never throws. */
   accept(call: IncomingCall): void {
-    const { peer } = call;
-    if (this.#state !== "running") {
-      call.refuse("draining", this.#admission.othersThan(peer));
-      return;
-    }
-    if (!call.broadcast && !this.#admission.hasRoom(peer)) {
-      call.refuse("full", this.#admission.othersThan(peer));
-      return;
-    }
+    if (!this.#admits(call)) return;
     let args: unknown[];
     try {
       args = call.args();
     } catch (error) {
-      call.fail(error, this.#admission.othersThan(peer));
+      call.fail(error, this.#admission.othersThan(call.peer));
       return;
     }
-    this.#run(call, args);
+    if (this.#begin(call)) this.#run(call, args);
   }
 
-  #run(call: IncomingCall, args: unknown[]): void {
-    const { clock, contexts, deadlines } = this.#options;
+  /** Takes one HTTP exchange, under the same rules. Never throws. */
+  acceptExchange(exchange: IncomingExchange): void {
+    if (!this.#admits(exchange)) return;
+    let opened: OpenedExchange;
+    try {
+      opened = exchange.open();
+    } catch (error) {
+      exchange.fail(error, this.#admission.othersThan(exchange.peer));
+      return;
+    }
+    if (!this.#begin(exchange)) return;
+    this.#host ??= this.#exchangeHost();
+    if (exchange.isWebSocket) serveWebSocket(exchange, opened, this.#host);
+    else serveFetch(exchange, opened, this.#host);
+  }
+
+  /** Whether there is a place for it; if not, it was refused. */
+  #admits(call: IncomingCall): boolean {
+    const { peer } = call;
+    if (this.#state !== "running") call.refuse("draining", this.#admission.othersThan(peer));
+    else if (!call.broadcast && !this.#admission.hasRoom(peer)) call.refuse("full", this.#admission.othersThan(peer));
+    else return true;
+    return false;
+  }
+
+  /** Takes the place and begins the work; @returns false if it is too late for that. */
+  #begin(call: IncomingCall): boolean {
+    const { clock, deadlines } = this.#options;
     if (call.deadlineMs !== Infinity) {
       if (call.deadlineMs <= clock.now()) {
         call.fail(timedOutBefore(call), this.#admission.othersThan(call.peer));
-        return;
+        return false;
       }
       call.deadline = deadlines.add(call);
     }
@@ -150,10 +172,14 @@ export class Replica {
       this.#options.onWorn?.(`it has taken maxRequests (${this.#served}) requests`);
     this.#running++;
     call.begin(this.#options);
+    return true;
+  }
+
+  #run(call: IncomingCall, args: unknown[]): void {
+    const { contexts } = this.#options;
     let outcome: unknown;
     try {
-      const method = findMethod(this.#target!, call.method);
-      if (method === undefined) throw unknownMethod(this.#target!, call, this.identity.deployment);
+      const method = this.#method(call);
       outcome = contexts.call(call, method, this.#target, args);
       // A promise stays as it is; what only looks like one may throw, or settle twice.
       if (isThenable(outcome)) outcome = Promise.resolve(outcome);
@@ -169,6 +195,36 @@ export class Replica {
     } else {
       this.#complete(call, outcome);
     }
+  }
+
+  #method(call: IncomingCall): Function {
+    const method = findMethod(this.#target!, call.method);
+    if (method === undefined) throw unknownMethod(this.#target!, call, this.identity.deployment);
+    return method;
+  }
+
+  #exchangeHost(): ExchangeHost {
+    const { contexts } = this.#options;
+    return {
+      deployment: this.identity.deployment,
+      target: this.#target!,
+      method: (exchange) => this.#method(exchange),
+      call: (exchange, method, self, args) => contexts.call(exchange, method, self, args),
+      succeed: (exchange, tell) => {
+        const late = timedOut(exchange);
+        if (late !== undefined) {
+          this.#fail(exchange, late);
+          return;
+        }
+        this.#finish(exchange);
+        try {
+          tell(this.#admission.othersThan(exchange.peer));
+        } catch (error) {
+          exchange.fail(error, this.#admission.othersThan(exchange.peer));
+        }
+      },
+      fail: (exchange, error) => this.#fail(exchange, error),
+    };
   }
 
   #complete(call: IncomingCall, value: unknown): void {

@@ -220,6 +220,7 @@ const unreachable: ReplicaClient = {
   send: () => false,
   cancel: () => {},
   grant: () => {},
+  part: () => 0,
   close: () => {},
 };
 

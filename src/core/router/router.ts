@@ -1,6 +1,6 @@
 import type { Clock } from "../contracts/clock.ts";
 import type { Log } from "../contracts/log.ts";
-import type { BodyEncoder, ConnectReplica } from "../contracts/replica-client.ts";
+import type { BodyEncoder, ConnectReplica, Part } from "../contracts/replica-client.ts";
 import { type Call, CallState } from "../handle/call.ts";
 import { settleWithError } from "../handle/settle.ts";
 import { type Broadcast, Broadcasts, type MakeCall } from "./broadcast.ts";
@@ -106,6 +106,11 @@ export class Router implements SlotOwner {
   /** Allows the replica of a streaming call to send more. */
   grant(call: Call, items: number, bytes: number): void {
     slotOf(call)?.client.grant(call, items, bytes);
+  }
+
+  /** Sends a part of an accepted exchange; returns as `ReplicaClient.part` does. */
+  part(call: Call, part: Part): number {
+    return slotOf(call)!.client.part(call, part);
   }
 
   /** Calls every replica once, beside all limits; waits for replicas to exist. */
