@@ -18,6 +18,8 @@ import { stderrLog } from "../observe/log.ts";
 import { formats } from "../formats/formats.ts";
 import { ByteWriter } from "../wire/codec/writer.ts";
 import { defaultLimits } from "../wire/limits.ts";
+import type { SharedMemory } from "../wire/shared-memory.ts";
+import { Sharing } from "../wire/sharing.ts";
 import type { Transport } from "../wire/transport.ts";
 import type { WireContext } from "../wire/wire-context.ts";
 
@@ -25,6 +27,8 @@ import type { WireContext } from "../wire/wire-context.ts";
 export interface Platform {
   engine(isolation: "process" | "thread"): Engine;
   open(target: ReplicaTarget): Transport;
+  /** Opens memory that its replicas can map. @default there is none */
+  openSharedMemory?(): SharedMemory | undefined;
   /** Frees what the platform itself holds, when every replica is gone. */
   close(): Promise<void>;
 }
@@ -66,6 +70,7 @@ export class Instance {
       limits: defaultLimits,
       token: randomBytes(32),
       peerId,
+      sharing: new Sharing(() => platform.openSharedMemory?.()),
     };
     caller = new Caller({
       clock,
@@ -105,6 +110,7 @@ export class Instance {
     );
     await this.controller.shutdown();
     await this.#platform.close();
+    this.#context.sharing?.close();
   }
 
   /** A constructor argument that cannot travel is an error of `run`, not of each replica's start. */

@@ -7,6 +7,7 @@ import { Reaper } from "../engine/process/reaper.ts";
 import { RuntimeDirectory } from "../engine/process/runtime-directory.ts";
 import { processState } from "../engine/process-state.ts";
 import { ThreadEngine } from "../engine/thread/engine.ts";
+import { openMappedMemory } from "../transport/mapped-memory.ts";
 import { connectSocket } from "../transport/socket.ts";
 import type { WireContext } from "../wire/wire-context.ts";
 import type { Platform } from "./instance.ts";
@@ -30,6 +31,7 @@ export async function processPlatform(context: WireContext): Promise<Platform> {
     engine: (isolation) => (isolation === "thread" ? threads : processes),
     open: ({ address }) =>
       address.threadOf === process.pid ? threads.open(address) : connectSocket(address.socketPath!),
+    openSharedMemory: () => openMappedMemory(context.token),
     async close() {
       await Promise.all([processes.close(), threads.close()]);
       control.close();

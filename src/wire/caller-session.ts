@@ -1,4 +1,4 @@
-import type { ReplicaClient, ReplicaClientListener } from "../core/contracts/replica-client.ts";
+import type { EncodedBody, ReplicaClient, ReplicaClientListener } from "../core/contracts/replica-client.ts";
 import { ProtocolError } from "../core/errors.ts";
 import { type Call, CallState } from "../core/handle/call.ts";
 import { settleWithError } from "../core/handle/settle.ts";
@@ -10,8 +10,10 @@ import { ByteReader } from "./codec/reader.ts";
 import type { FrameHeader } from "./frame-reader.ts";
 import { BULK_BYTES, CancelFlag, ErrorFlag, FrameType, Lane as LaneNumber, RefuseFlag } from "./frames.ts";
 import { Lane, type LaneOwner } from "./lane.ts";
+import { letGo, Loans } from "./loans.ts";
 import { anyLooksLarge } from "./looks-large.ts";
 import { writePreamble } from "./preamble.ts";
+import { SharedBody } from "./shared-body.ts";
 import { StreamOrder } from "./stream-order.ts";
 import type { Transport } from "./transport.ts";
 import type { WireContext } from "./wire-context.ts";
@@ -34,6 +36,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
   readonly #calls = new CallTable();
   readonly #order = new StreamOrder();
   readonly #writer: CallWriter;
+  readonly #loans: Loans | undefined;
   #deferred: Call[] = [];
   readonly #reader = new ByteReader(new Uint8Array(0), 0, 0);
   readonly #connection: number = CallerSession.#connections++ & 0xff;
@@ -46,8 +49,12 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     this.#options = options;
     this.#context = options.context;
     this.#listener = options.listener;
+    const { sharing, clock, limits } = options.context;
+    this.#loans = sharing && new Loans({ sharing, clock, limits, writer: () => this.#small.writer });
+    this.#reader.source = this.#loans;
     this.#writer = new CallWriter(options.context, {
       sharesClock: options.sharesClock ?? false,
+      loans: this.#loans,
       bulkLane: () => this.#bulkLane(),
     });
     this.#small = this.#openLane(LaneNumber.SMALL);
@@ -120,9 +127,9 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     switch (header.type) {
       case FrameType.RESULT: {
         const call = this.#calls.get(id);
-        if (call === undefined) return;
+        if (call === undefined) return this.#unread(reader, flags);
         // A call that was cancelled still holds its place until now, but nobody wants its value.
-        const value = call.state === CallState.SETTLED ? undefined : this.#value(reader, flags);
+        const value = call.state === CallState.SETTLED ? this.#unread(reader, flags) : this.#value(reader, flags);
         this.#finish(id, call, aux);
         if (call.state !== CallState.SETTLED) {
           call.state = CallState.SETTLED;
@@ -133,13 +140,14 @@ export class CallerSession implements ReplicaClient, LaneOwner {
       }
       case FrameType.ITEM: {
         const call = this.#calls.get(id);
-        if (call === undefined) return;
+        if (call === undefined) return this.#unread(reader, flags);
         if (call.state === CallState.SETTLED) {
+          this.#unread(reader, flags);
           this.#order.drop(call);
           return;
         }
         const item = this.#value(reader, flags);
-        this.#order.item(call, aux, item, end - start);
+        this.#order.item(call, aux, item, end - start + (this.#loans?.borrowedBytes() ?? 0));
         if (lane === this.#small && end - start > BULK_BYTES) this.#bulkLane();
         return;
       }
@@ -163,12 +171,9 @@ export class CallerSession implements ReplicaClient, LaneOwner {
       case FrameType.REFUSE: {
         const call = this.#calls.get(id);
         if (call === undefined) return;
-        this.#calls.remove(id);
         // The arguments come back as they were when the call was made; the caller's own may have changed since.
-        if (call.state !== CallState.SETTLED && call.body === undefined) {
-          const body = reader.copy();
-          call.body = { bytes: body, start: 0, end: body.byteLength };
-        }
+        if (call.body === undefined) this.#takeBack(call, reader);
+        this.#calls.remove(id);
         this.#listener.onRefused(call, flags & RefuseFlag.DRAINING ? "draining" : "full", aux);
         return;
       }
@@ -177,6 +182,11 @@ export class CallerSession implements ReplicaClient, LaneOwner {
         return;
       case FrameType.DRAIN:
         this.#listener.onDraining();
+        return;
+      case FrameType.LEND:
+      case FrameType.BORROW:
+      case FrameType.RETURN:
+        this.#loans?.onFrame(header.type, reader);
         return;
       default:
         throw new ProtocolError(`A frame of type ${header.type} arrived, which a replica does not send.`);
@@ -190,10 +200,14 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     const lost = this.#calls.drain().map(({ call, position, bulk }) => {
       const { writer } = bulk ? this.#bulk! : this.#small;
       const written = writer.handedBytes > position;
-      if (!written && call.state !== CallState.SETTLED)
-        call.body ??= argumentsOf(writer.out.bytes, position - writer.handedBytes);
+      if (written) letGo(call);
+      else if (call.body === undefined) {
+        const body = argumentsOf(writer.out.bytes, position - writer.handedBytes);
+        this.#takeBack(call, new ByteReader(body.bytes, body.start, body.end));
+      }
       return { call, written };
     });
+    this.#loans?.close();
     this.#small.transport.close();
     this.#bulk?.transport.close();
     if (this.#closing && lost.length === 0) return;
@@ -202,7 +216,25 @@ export class CallerSession implements ReplicaClient, LaneOwner {
 
   #finish(id: number, call: Call, othersOngoing: number): void {
     this.#calls.remove(id);
+    if (this.#loans !== undefined) letGo(call);
     this.#listener.onFinished(call, othersOngoing);
+  }
+
+  /** The arguments of a call that was not run, as they were when it was made. */
+  #takeBack(call: Call, reader: ByteReader): void {
+    const { at } = reader;
+    const format = this.#context.formats.byName(call.template.requestSerialization);
+    const bytes = reader.copy();
+    const copied: EncodedBody = { bytes, start: 0, end: bytes.byteLength };
+    reader.at = at;
+    const body = this.#loans?.reclaim(copied, reader, format) ?? copied;
+    if (call.state !== CallState.SETTLED) call.body = body;
+    else if (body instanceof SharedBody) body.release();
+  }
+
+  /** A value that nobody wants. */
+  #unread(reader: ByteReader, flags: number): undefined {
+    this.#loans?.discard(reader, this.#context.formats.byNumber((flags >> 4) & 3), false);
   }
 
   #value(reader: ByteReader, flags: number): unknown {

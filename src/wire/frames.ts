@@ -38,6 +38,12 @@ export const FrameType = {
   DRAIN: 11,
   /** Both: one control message, on control connections only. */
   CONTROL: 12,
+  /** Both: where the other side may find memory that this one lends. */
+  LEND: 13,
+  /** Both: what was offered can be seen from here. */
+  BORROW: 14,
+  /** Both: the ids of regions that nobody looks at here any more, one for each time they were lent. */
+  RETURN: 15,
 } as const;
 
 /** Bits 0 to 3 of a frame's flags; bits 4 and 5 are the format of its values, 6 and 7 (CALL) that of the reply. */
@@ -55,6 +61,7 @@ export const MetaField = {
   DEADLINE: 8,
   PRIORITY: 16,
   SENT: 32,
+  BY_VALUE: 64,
 } as const;
 
 /** A call id is an index into the caller's table and the generation of that entry, so that a late frame for an earlier call is known as such. */

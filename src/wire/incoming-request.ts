@@ -90,6 +90,12 @@ export class IncomingRequest implements IncomingCall {
     return this.#request.decodeArgs(reader);
   }
 
+  /** Nobody has read the arguments, and nobody will. */
+  discardArgs(): void {
+    if (this.#reader !== undefined) this.#session.loans!.discard(this.#reader, this.#request, true);
+    this.#reader = undefined;
+  }
+
   result(value: unknown, othersOngoing: number): void {
     if (!this.#open) return;
     this.#value(FrameType.RESULT, saturate16(othersOngoing), value, "result");
@@ -117,7 +123,10 @@ export class IncomingRequest implements IncomingCall {
       this.id,
     );
     // They go back to a caller that has not kept them: those it has now may have changed since it made the call.
-    if (!this.#kept) writer.out.append(reader.bytes, reader.at, reader.end);
+    if (!this.#kept) {
+      writer.out.append(reader.bytes, reader.at, reader.end);
+      this.#reader = undefined;
+    }
     writer.end(start);
     this.#close();
   }
@@ -158,6 +167,7 @@ export class IncomingRequest implements IncomingCall {
   #value(type: number, aux: number, value: unknown, root: "result" | "item"): number {
     const format = this.#reply;
     const session = this.#session;
+    const { loans } = session;
     const lane = session.lane(looksLarge(value, BULK_BYTES));
     const { writer } = lane;
     const { out } = writer;
@@ -166,18 +176,23 @@ export class IncomingRequest implements IncomingCall {
     // A call without a result is the commonest of all: it needs no body.
     if (value !== undefined || root === "item") {
       try {
+        if (this.#meta.byReference) out.sink = loans;
         format.encode(value, out, root);
         session.checkSize(out.at - bodyAt, root);
       } catch (error) {
         out.at = start;
+        loans?.abort();
         throw error;
+      } finally {
+        out.sink = undefined;
       }
     }
+    const lentBytes = loans === undefined ? 0 : loans.commit();
     const bytes = out.at - bodyAt;
     const bulk = bytes > BULK_BYTES ? session.lane(true) : lane;
     if (bulk === lane) writer.end(start);
     else bulk.writer.end(writer.moveTo(bulk.writer, start));
-    return bytes;
+    return bytes + lentBytes;
   }
 
   #close(): void {

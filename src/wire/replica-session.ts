@@ -8,6 +8,7 @@ import type { FrameHeader } from "./frame-reader.ts";
 import { CALL_INDEX_MASK, CallFlag, CancelFlag, FrameType, saturate16 } from "./frames.ts";
 import { IncomingRequest } from "./incoming-request.ts";
 import { Lane, type LaneOwner } from "./lane.ts";
+import { Loans } from "./loans.ts";
 import type { Transport } from "./transport.ts";
 import type { WireContext } from "./wire-context.ts";
 
@@ -22,6 +23,7 @@ export interface ReplicaSessionOptions {
 /** The replica's side of its connection to one calling process: calls in, outcomes out. */
 export class ReplicaSession implements Peer, LaneOwner {
   readonly context: WireContext;
+  readonly loans: Loans | undefined;
   ongoing = 0;
   waiting = false;
   readonly #replica: Replica;
@@ -37,6 +39,9 @@ export class ReplicaSession implements Peer, LaneOwner {
     this.#options = options;
     this.context = options.context;
     this.#replica = options.replica;
+    const { sharing, clock, limits } = options.context;
+    this.loans = sharing && new Loans({ sharing, clock, limits, writer: () => this.lane().writer });
+    this.#reader.source = this.loans;
   }
 
   /** Takes over a connection of this caller's. */
@@ -111,6 +116,11 @@ export class ReplicaSession implements Peer, LaneOwner {
         this.#find(header.id)?.credit(header.aux, granted);
         return;
       }
+      case FrameType.LEND:
+      case FrameType.BORROW:
+      case FrameType.RETURN:
+        this.loans?.onFrame(header.type, reader);
+        return;
       default:
         throw new ProtocolError(`A frame of type ${header.type} arrived, which a caller does not send.`);
     }
@@ -123,6 +133,7 @@ export class ReplicaSession implements Peer, LaneOwner {
     this.#bulk?.transport.close();
     const calls = this.#calls.filter((call) => call !== undefined);
     this.#calls.length = 0;
+    this.loans?.close();
     for (const call of calls) call.cancelled(undefined, true);
     this.#replica.leave(this);
     this.#options.onClosed();
@@ -155,6 +166,7 @@ export class ReplicaSession implements Peer, LaneOwner {
     });
     this.#calls[index] = request;
     this.#replica.accept(request);
+    if (this.loans !== undefined) request.discardArgs();
   }
 
   #find(id: number): IncomingRequest | undefined {

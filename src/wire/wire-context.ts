@@ -1,6 +1,7 @@
 import type { Clock } from "../core/contracts/clock.ts";
 import type { FormatTable } from "./codec/format.ts";
 import type { Limits } from "./limits.ts";
+import type { Sharing } from "./sharing.ts";
 
 /** What all sessions of a process share. */
 export interface WireContext {
@@ -11,4 +12,6 @@ export interface WireContext {
   readonly token: Uint8Array;
   /** Names this process to replicas, 16 bytes. */
   readonly peerId: Uint8Array;
+  /** Where large binary can be lent to other processes instead of being sent. @default not at all */
+  readonly sharing?: Sharing;
 }

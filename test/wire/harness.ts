@@ -36,7 +36,7 @@ const template: CallTemplate = {
   multiplexedModelId: "",
   sessionId: "",
   preferLocalRouting: false,
-  byReference: false,
+  byReference: true,
   spinUs: 0,
 };
 

@@ -1,5 +1,6 @@
 import { readSync } from "node:fs";
 import { enableCompileCache, flushCompileCache } from "node:module";
+import { openMappedMemory } from "../../transport/mapped-memory.ts";
 import { connectSocket, listenSocket } from "../../transport/socket.ts";
 import { runReplica } from "../replica-runtime.ts";
 
@@ -17,6 +18,7 @@ runReplica({
     setImmediate(() => flushCompileCache());
     return { socketPath };
   },
+  openSharedMemory: openMappedMemory,
   memoryMb: () => process.memoryUsage.rss() / 1_048_576,
   exit: (code) => process.exit(code),
 });

@@ -1,4 +1,5 @@
 import { nativeText } from "./native-text.ts";
+import type { BinarySink } from "./shared-binary.ts";
 import { Unsendable } from "./unsendable.ts";
 
 /** Strings up to this length are written by a loop: a call into the runtime costs more. */
@@ -18,6 +19,8 @@ export class ByteWriter {
   at = 0;
   /** Growing beyond this is refused; set by a message for as long as it is written. */
   limit = Infinity;
+  /** Where large binary may go instead; set for as long as a message is written whose reader can find it there. */
+  sink: BinarySink | undefined = undefined;
 
   /** @param slab what to write into first; it is not grown itself. */
   constructor(slab: Uint8Array = new Uint8Array(1_024)) {
