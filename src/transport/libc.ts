@@ -42,9 +42,7 @@ export function loadLibc(): Libc | undefined {
     // The functions of the process itself, so that it does not matter which C library it has.
     const library = koffi.load(null);
     const create = library.func("int memfd_create(const char *name, unsigned int flags)");
-    const map = library.func(
-      "intptr_t mmap(void *addr, size_t length, int prot, int flags, int fd, int64_t offset)",
-    );
+    const map = library.func("intptr_t mmap(void *addr, size_t length, int prot, int flags, int fd, int64_t offset)");
     const fcntl = library.func("int fcntl(int fd, int command, ...)");
     return {
       memfdCreate: (label) => create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING),

@@ -107,7 +107,8 @@ class OtherProcess implements RemoteMemory {
   map(region: RegionReference, isExact: boolean, onGone: () => void): ArrayBuffer {
     const fd = this.#open(region);
     try {
-      const buffer = mapped < MAX_MAPPINGS && !(isExact && region.byteLength % PAGE_BYTES !== 0) && this.#map(fd, region);
+      const buffer =
+        mapped < MAX_MAPPINGS && !(isExact && region.byteLength % PAGE_BYTES !== 0) && this.#map(fd, region);
       if (buffer) {
         mapped++;
         mappings.register(buffer, onGone);

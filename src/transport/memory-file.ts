@@ -43,10 +43,7 @@ export class MemoryFile {
       // Pages that are there already are mapped at a fraction of the cost, and where there are none left, writing fails
       // in an orderly way.
       for (let at = 0; at < first.byteLength;) at += writeSync(fd, first, at, first.byteLength - at, at);
-      if (
-        libc.mapFile(bytes, fd, true) &&
-        libc.addSeals(fd, Seal.SEAL | Seal.SHRINK | Seal.GROW | Seal.FUTURE_WRITE)
-      ) {
+      if (libc.mapFile(bytes, fd, true) && libc.addSeals(fd, Seal.SEAL | Seal.SHRINK | Seal.GROW | Seal.FUTURE_WRITE)) {
         return new MemoryFile(libc, fd, bytes);
       }
     } catch {

@@ -71,7 +71,8 @@ export function writeBinary(writer: ByteWriter, messageStart: number, value: Arr
   checkBinary(value);
   const bytes = bytesOf(value);
   const { length } = bytes;
-  if (length >= SHARED_BYTES && writer.sink !== undefined && share(writer, messageStart, binaryKind(value), bytes)) return;
+  if (length >= SHARED_BYTES && writer.sink !== undefined && share(writer, messageStart, binaryKind(value), bytes))
+    return;
   writer.ensure(6);
   writer.bytes[writer.at] = Tag.BINARY;
   writer.bytes[writer.at + 1] = binaryKind(value);

@@ -40,7 +40,8 @@ export function readShared(reader: ByteReader): ArrayBufferView | ArrayBuffer | 
   const byteLength = reader.u32();
   const id = reader.u32();
   const place = reader.u32();
-  if (reader.source === undefined) throw new ProtocolError("A message refers to shared memory that nobody has offered.");
+  if (reader.source === undefined)
+    throw new ProtocolError("A message refers to shared memory that nobody has offered.");
   const buffer = reader.source.give({ id, place, byteLength }, kind === 0);
   return buffer === undefined ? undefined : binaryOver(kind, buffer, byteLength);
 }
