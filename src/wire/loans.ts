@@ -47,16 +47,17 @@ interface Loan {
  */
 export class Loans implements BinarySink, BinarySource {
   readonly #options: LoansOptions;
-  takenBytes = 0;
   #state: State = State.SILENT;
   /** Of the message that is being written. */
   #taken: { readonly region: Region; readonly at: number }[] = [];
+  #takenBytes = 0;
   readonly #lent = new Map<number, Loan>();
   #remote: RemoteMemory | undefined = undefined;
   #isOfferSeen = false;
   /** What the message refers to that is being read. */
   #borrowedBytes = 0;
   #returns: number[] = [];
+  #failure: Error | undefined = undefined;
 
   constructor(options: LoansOptions) {
     this.#options = options;
@@ -77,14 +78,14 @@ export class Loans implements BinarySink, BinarySource {
     const region = this.#options.sharing.memory!.store(bytes);
     if (region === undefined) return undefined;
     this.#taken.push({ region, at });
-    this.takenBytes += bytes.byteLength;
+    this.#takenBytes += bytes.byteLength;
     return region;
   }
 
   rewind(at: number): void {
     while (this.#taken.length > 0 && this.#taken.at(-1)!.at >= at) {
       const { region } = this.#taken.pop()!;
-      this.takenBytes -= region.byteLength;
+      this.#takenBytes -= region.byteLength;
       region.release(true);
     }
   }
@@ -96,7 +97,7 @@ export class Loans implements BinarySink, BinarySource {
       for (const region of body.regions) {
         region.hold();
         this.#taken.push({ region, at: out.at });
-        this.takenBytes += region.byteLength;
+        this.#takenBytes += region.byteLength;
       }
     } else {
       this.#offer();
@@ -112,9 +113,9 @@ export class Loans implements BinarySink, BinarySource {
       if (loan === undefined) this.#lent.set(region.id, { region, times: 1 });
       else loan.times++;
     }
-    const bytes = this.takenBytes;
+    const bytes = this.#takenBytes;
     this.#taken = [];
-    this.takenBytes = 0;
+    this.#takenBytes = 0;
     return bytes;
   }
 
@@ -128,16 +129,17 @@ export class Loans implements BinarySink, BinarySource {
   }
 
   give(region: RegionReference, isExact: boolean): ArrayBuffer {
-    const { id, byteLength } = region;
-    const { limits } = this.#options;
-    if (this.#remote === undefined) throw notBorrowed();
-    this.#borrowedBytes += byteLength;
-    if (byteLength < SHARED_BYTES || this.#borrowedBytes > limits.maxMessageBytes) {
-      throw new ProtocolError(
-        `A message refers to ${byteLength} bytes of memory, in all ${this.#borrowedBytes}; it may be ${SHARED_BYTES} to ${limits.maxMessageBytes}.`,
-      );
+    try {
+      return this.#map(region, isExact);
+    } catch (error) {
+      this.#failure ??= error as Error;
+      throw error;
     }
-    return this.#remote.map(region, isExact, () => this.#return(id));
+  }
+
+  /** A reference that leads nowhere is no fault of the call whose arguments it stands in: the peer is not to be trusted. */
+  check(): void {
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   /** How many bytes the last message has referred to; asked once for each message. */
@@ -210,6 +212,19 @@ export class Loans implements BinarySink, BinarySource {
     this.#isOfferSeen = true;
     this.#remote = this.#options.sharing.memory?.reach(offer);
     if (this.#remote !== undefined) this.#frame(FrameType.BORROW, () => {});
+  }
+
+  #map(region: RegionReference, isExact: boolean): ArrayBuffer {
+    const { id, byteLength } = region;
+    const { maxMessageBytes } = this.#options.limits;
+    if (this.#remote === undefined) throw notBorrowed();
+    this.#borrowedBytes += byteLength;
+    if (byteLength < SHARED_BYTES || this.#borrowedBytes > maxMessageBytes) {
+      throw new ProtocolError(
+        `A message refers to ${byteLength} bytes of memory, to ${this.#borrowedBytes} in all; it may be ${SHARED_BYTES} to ${maxMessageBytes}.`,
+      );
+    }
+    return this.#remote.map(region, isExact, () => this.#return(id));
   }
 
   #return(id: number): void {

@@ -166,7 +166,9 @@ export class ReplicaSession implements Peer, LaneOwner {
     });
     this.#calls[index] = request;
     this.#replica.accept(request);
-    if (this.loans !== undefined) request.discardArgs();
+    if (this.loans === undefined) return;
+    request.discardArgs();
+    this.loans.check();
   }
 
   #find(id: number): IncomingRequest | undefined {

@@ -4,7 +4,6 @@ import type { Region, SharedMemory } from "./shared-memory.ts";
 /** Large binary of a message that is not for any one connection yet. */
 export class Shelf implements BinarySink {
   readonly regions: Region[] = [];
-  takenBytes = 0;
   readonly #memory: SharedMemory;
   readonly #places: number[] = [];
 
@@ -17,16 +16,13 @@ export class Shelf implements BinarySink {
     if (region === undefined) return undefined;
     this.regions.push(region);
     this.#places.push(at);
-    this.takenBytes += bytes.byteLength;
     return region;
   }
 
   rewind(at: number): void {
     while (this.#places.length > 0 && this.#places.at(-1)! >= at) {
       this.#places.pop();
-      const region = this.regions.pop()!;
-      this.takenBytes -= region.byteLength;
-      region.release(true);
+      this.regions.pop()!.release(true);
     }
   }
 }

@@ -89,11 +89,10 @@ export function writeBinary(writer: ByteWriter, messageStart: number, value: Arr
 
 /** Tag, kind, number of bytes, and where they are, if the writer has somewhere to put them. */
 function share(writer: ByteWriter, messageStart: number, kind: number, bytes: Uint8Array): boolean {
-  const { sink, at, limit } = writer;
-  // Where a value travels does not change how large it may be.
-  if (at + sink!.takenBytes + bytes.length > limit) return false;
-  const region = sink!.take(bytes, at);
+  const region = writer.at + bytes.length > writer.limit ? undefined : writer.sink!.take(bytes, writer.at);
   if (region === undefined) return false;
+  // Where a value travels does not change how large the message may be.
+  writer.limit -= bytes.length;
   writer.ensure(14);
   writer.bytes[messageStart]! |= Header.SHARED;
   writer.bytes[writer.at] = Tag.SHARED;

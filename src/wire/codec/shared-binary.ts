@@ -13,8 +13,6 @@ export interface RegionReference {
 
 /** Where a writer may put large binary instead of into its message. */
 export interface BinarySink {
-  /** How much it has taken of the message at hand. */
-  readonly takenBytes: number;
   /** Copies the bytes, which would begin at `at`. Undefined if they must go into the message. */
   take(bytes: Uint8Array, at: number): RegionReference | undefined;
   /** What was taken for `at` and behind it has been taken out of the message again. */
