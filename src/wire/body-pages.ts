@@ -64,7 +64,7 @@ export class BodyPages implements BodyEncoder {
       const body = { bytes: page.copy(start), start: 0, end: page.at - start };
       page.reset(before);
       page.at = start;
-      return new SharedBody(body, shelf.regions);
+      return new SharedBody(body, shelf.regions, call);
     }
     const end = page.at;
     if (page.bytes !== before || end - start > LARGE_BYTES) {
@@ -78,12 +78,11 @@ export class BodyPages implements BodyEncoder {
 
   /** Where large arguments go of which it is not known yet who gets them: somebody who can map them, going by the others. */
   #shelf({ byReference }: CallTemplate): Shelf | undefined {
-    const { borrowers, memory } = this.#sharing ?? noSharing;
-    return byReference && borrowers > 0 && memory !== undefined ? new Shelf(memory) : undefined;
+    const sharing = this.#sharing;
+    if (sharing === undefined || !byReference || sharing.borrowers === 0) return undefined;
+    return sharing.memory && new Shelf(sharing.memory);
   }
 }
-
-const noSharing = { borrowers: 0, memory: undefined };
 
 /** Encodes a call's arguments in memory of their own. @throws {SerializationError} if one cannot travel. */
 export function encodeAlone(call: Call, formats: FormatTable): EncodedBody {

@@ -5,7 +5,6 @@ import { metaMask, writeMeta } from "./call-frame.ts";
 import { BULK_BYTES, CallFlag, FrameType, HEADER_BYTES, MetaField } from "./frames.ts";
 import type { Lane } from "./lane.ts";
 import type { Loans } from "./loans.ts";
-import { SharedBody } from "./shared-body.ts";
 import type { WireContext } from "./wire-context.ts";
 
 export interface CallWriterOptions {
@@ -68,7 +67,7 @@ export class CallWriter {
       if (mask !== 0) writeMeta(out, mask, call, call.deadlineMs === Infinity ? 0 : clock.now());
       if (template.byReference) out.sink = loans;
       if (body === undefined) request.encodeArgs(call.args!, out);
-      else if (loans !== undefined && body instanceof SharedBody) loans.append(out, body, request);
+      else if (loans !== undefined) loans.append(out, body, request);
       else out.append(body.bytes, body.start, body.end);
       this.#checkSize(out.at - start - HEADER_BYTES);
     } catch (error) {
@@ -79,10 +78,7 @@ export class CallWriter {
       out.sink = undefined;
       this.#busy = false;
     }
-    if (loans !== undefined) {
-      loans.commit();
-      if (body instanceof SharedBody) body.join(call);
-    }
+    loans?.commit();
     if (out.at - start - HEADER_BYTES > BULK_BYTES) {
       const bulk = this.#bulkLane();
       if (bulk !== lane) {

@@ -10,10 +10,9 @@ import { ByteReader } from "./codec/reader.ts";
 import type { FrameHeader } from "./frame-reader.ts";
 import { BULK_BYTES, CancelFlag, ErrorFlag, FrameType, Lane as LaneNumber, RefuseFlag } from "./frames.ts";
 import { Lane, type LaneOwner } from "./lane.ts";
-import { letGo, Loans } from "./loans.ts";
+import { Loans } from "./loans.ts";
 import { anyLooksLarge } from "./looks-large.ts";
 import { writePreamble } from "./preamble.ts";
-import { SharedBody } from "./shared-body.ts";
 import { StreamOrder } from "./stream-order.ts";
 import type { Transport } from "./transport.ts";
 import type { WireContext } from "./wire-context.ts";
@@ -200,7 +199,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     const lost = this.#calls.drain().map(({ call, position, bulk }) => {
       const { writer } = bulk ? this.#bulk! : this.#small;
       const written = writer.handedBytes > position;
-      if (written) letGo(call);
+      if (written) call.body?.leave?.(call);
       else if (call.body === undefined) {
         const body = argumentsOf(writer.out.bytes, position - writer.handedBytes);
         this.#takeBack(call, new ByteReader(body.bytes, body.start, body.end));
@@ -216,20 +215,15 @@ export class CallerSession implements ReplicaClient, LaneOwner {
 
   #finish(id: number, call: Call, othersOngoing: number): void {
     this.#calls.remove(id);
-    if (this.#loans !== undefined) letGo(call);
+    call.body?.leave?.(call);
     this.#listener.onFinished(call, othersOngoing);
   }
 
   /** The arguments of a call that was not run, as they were when it was made. */
   #takeBack(call: Call, reader: ByteReader): void {
-    const { at } = reader;
-    const format = this.#context.formats.byName(call.template.requestSerialization);
-    const bytes = reader.copy();
-    const copied: EncodedBody = { bytes, start: 0, end: bytes.byteLength };
-    reader.at = at;
-    const body = this.#loans?.reclaim(copied, reader, format) ?? copied;
-    if (call.state !== CallState.SETTLED) call.body = body;
-    else if (body instanceof SharedBody) body.release();
+    const body = this.#loans?.reclaim(call, reader, this.#context.formats.byName(call.template.requestSerialization));
+    if (call.state === CallState.SETTLED) body?.leave?.(call);
+    else call.body = body ?? copyOf(reader);
   }
 
   /** A value that nobody wants. */
@@ -271,4 +265,9 @@ export class CallerSession implements ReplicaClient, LaneOwner {
       if (!this.send(call)) this.#listener.onLost(new Error("The connection was closed."), [{ call, written: false }]);
     }
   }
+}
+
+function copyOf(reader: ByteReader): EncodedBody {
+  const bytes = reader.copy();
+  return { bytes, start: 0, end: bytes.byteLength };
 }

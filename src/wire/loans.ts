@@ -91,14 +91,13 @@ export class Loans implements BinarySink, BinarySource {
   }
 
   /** Writes arguments that are encoded already, as they are or, where they cannot be reached, anew. */
-  append(out: ByteWriter, body: SharedBody, format: Format): void {
-    if (this.#state === State.LENDING) {
+  append(out: ByteWriter, body: EncodedBody, format: Format): void {
+    const isShared = body instanceof SharedBody;
+    // The next one like it could be lent.
+    if (body.end - body.start >= SHARED_BYTES && out.sink !== undefined) this.#offer();
+    if (!isShared || this.#state === State.LENDING) {
       out.append(body.bytes, body.start, body.end);
-      for (const region of body.regions) {
-        region.hold();
-        this.#taken.push({ region, at: out.at });
-        this.#takenBytes += region.byteLength;
-      }
+      if (isShared) this.#take(body.regions, out.at);
     } else {
       this.#offer();
       format.encodeArgs(argsOf(body, format), out);
@@ -158,7 +157,11 @@ export class Loans implements BinarySink, BinarySource {
   }
 
   /** Arguments that come back unread, in memory of their own: with what they refer to, which is lent no longer. */
-  reclaim(body: EncodedBody, reader: ByteReader, format: Format): EncodedBody {
+  reclaim(call: Call, reader: ByteReader, format: Format): EncodedBody {
+    const { at } = reader;
+    const bytes = reader.copy();
+    reader.at = at;
+    const body: EncodedBody = { bytes, start: 0, end: bytes.byteLength };
     const references = referencesIn(reader, format, true);
     if (references.length === 0) return body;
     const regions = references.map(({ id }) => {
@@ -167,7 +170,7 @@ export class Loans implements BinarySink, BinarySource {
       return region;
     });
     for (const { id } of references) this.#settle(id);
-    return new SharedBody(body, regions);
+    return new SharedBody(body, regions, call);
   }
 
   /** What a frame of this side's says. @throws {ProtocolError} if it makes no sense. */
@@ -212,6 +215,14 @@ export class Loans implements BinarySink, BinarySource {
     this.#isOfferSeen = true;
     this.#remote = this.#options.sharing.memory?.reach(offer);
     if (this.#remote !== undefined) this.#frame(FrameType.BORROW, () => {});
+  }
+
+  #take(regions: readonly Region[], at: number): void {
+    for (const region of regions) {
+      region.hold();
+      this.#taken.push({ region, at });
+      this.#takenBytes += region.byteLength;
+    }
   }
 
   #map(region: RegionReference, isExact: boolean): ArrayBuffer {
@@ -263,9 +274,4 @@ export class Loans implements BinarySink, BinarySource {
 
 function notBorrowed(): ProtocolError {
   return new ProtocolError("A message refers to memory that was not borrowed.");
-}
-
-/** The call has ended: what its arguments have held is not needed for it any more. */
-export function letGo(call: Call): void {
-  if (call.body instanceof SharedBody) call.body.leave(call);
 }

@@ -31,11 +31,12 @@ export class SharedBody implements EncodedBody, BinarySource {
   readonly start: number;
   readonly end: number;
   readonly #holding: Holding;
-  /** The calls that were sent with it and have not ended: several in a broadcast. */
+  /** The calls that need it: several in a broadcast. */
   readonly #calls = new Set<Call>();
 
   /** @param regions whose holder it becomes. */
-  constructor(body: EncodedBody, regions: readonly Region[]) {
+  constructor(body: EncodedBody, regions: readonly Region[], call: Call) {
+    this.#calls.add(call);
     this.bytes = body.bytes;
     this.start = body.start;
     this.end = body.end;
@@ -47,19 +48,12 @@ export class SharedBody implements EncodedBody, BinarySource {
     return this.#holding.regions;
   }
 
-  /** It is sent with this call. */
   join(call: Call): void {
     this.#calls.add(call);
   }
 
-  /** The call has ended. The last one to leave lets go of the memory. */
   leave(call: Call): void {
     if (this.#calls.delete(call) && this.#calls.size === 0) this.#holding.release();
-  }
-
-  /** It is not sent any more. */
-  release(): void {
-    this.#holding.release();
   }
 
   begin(): void {}

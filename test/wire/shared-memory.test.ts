@@ -303,7 +303,7 @@ describe("arguments that are refused", () => {
     expect(caller.toldOf("refused")).toMatchObject([{ reason: "draining" }]);
     expect(near.regions.size).toBe(1);
     expect(call.body).toBeInstanceOf(SharedBody);
-    (call.body as SharedBody).release();
+    call.body!.leave!(call);
     await expectNothing(setting);
   });
 });
@@ -325,8 +325,11 @@ describe("one copy for several replicas", () => {
     const stored = near.stored;
     const calls = callers.map(() => new TestCall("keep", [filled(8)], { broadcast: true }));
     const body = new BodyPages(first.context.formats, first.context.sharing).encode(calls[0]!);
-    for (const [i, call] of calls.entries()) {
+    for (const call of calls) {
       call.body = body;
+      body.join!(call);
+    }
+    for (const [i, call] of calls.entries()) {
       callers[i]!.session.send(call);
     }
     await settleBoth();

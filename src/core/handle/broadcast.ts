@@ -56,10 +56,12 @@ class BroadcastOutgoing extends OutgoingCall {
     this.#broadcast = target.router.broadcast(() => {
       const call = new BroadcastCall(this, { args: [], parent, sequence, priority, deadlineMs, timeoutMs });
       call.body = this.body;
+      call.body?.join?.(call);
       return call;
     });
     this.#broadcast.calls.then(
       (calls) => {
+        this.body?.leave?.(this);
         const outcomes = calls.map((call) => (call as BroadcastCall).outcome);
         this.#start(outcomes);
         void Promise.allSettled(outcomes).then(() => this.resolve());
