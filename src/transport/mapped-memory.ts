@@ -27,10 +27,17 @@ const OFFER_BYTES = NONCE_BYTES + 8;
 export function openMappedMemory(token: Uint8Array, maxBytes: number = defaultMaxBytes()): SharedMemory | undefined {
   const libc = typeof WebAssembly === "undefined" ? undefined : loadLibc();
   if (libc === undefined) return undefined;
-  const memory = MappedMemory.create(libc, createHash("sha256").update(token).digest("hex").slice(0, 16), maxBytes);
+  const tag = createHash("sha256").update(token).digest("hex").slice(0, 16);
+  const memory = MappedMemory.create(libc, { tag, maxBytes });
   if (memory === undefined || works(memory)) return memory;
   memory.close();
   return undefined;
+}
+
+interface MemoryOptions {
+  /** What the labels of an instance's files have in common. */
+  readonly tag: string;
+  readonly maxBytes: number;
 }
 
 class MappedMemory implements SharedMemory {
@@ -41,23 +48,21 @@ class MappedMemory implements SharedMemory {
   readonly #sign: MemoryFile;
   #isOpen = true;
 
-  private constructor(libc: Libc, tag: string, maxBytes: number, sign: MemoryFile, offer: Uint8Array) {
+  private constructor(libc: Libc, sign: MemoryFile, { tag, maxBytes }: MemoryOptions) {
     this.#libc = libc;
     this.#tag = tag;
     this.#sign = sign;
+    const offer = Buffer.alloc(OFFER_BYTES);
+    offer.set(sign.bytes.subarray(0, NONCE_BYTES));
+    offer.writeUInt32LE(process.pid, NONCE_BYTES);
+    offer.writeUInt32LE(sign.fd, NONCE_BYTES + 4);
     this.offer = offer;
     this.#pool = new RegionPool({ libc, maxBytes, label: (id) => labelOf(tag, id) });
   }
 
-  static create(libc: Libc, tag: string, maxBytes: number): MappedMemory | undefined {
-    const nonce = randomBytes(NONCE_BYTES);
-    const sign = MemoryFile.create(libc, labelOf(tag, 0), PAGE_BYTES, nonce);
-    if (sign === undefined) return undefined;
-    const offer = Buffer.alloc(OFFER_BYTES);
-    nonce.copy(offer);
-    offer.writeUInt32LE(process.pid, NONCE_BYTES);
-    offer.writeUInt32LE(sign.fd, NONCE_BYTES + 4);
-    return new MappedMemory(libc, tag, maxBytes, sign, offer);
+  static create(libc: Libc, options: MemoryOptions): MappedMemory | undefined {
+    const sign = MemoryFile.create(libc, labelOf(options.tag, 0), PAGE_BYTES, randomBytes(NONCE_BYTES));
+    return sign && new MappedMemory(libc, sign, options);
   }
 
   store(bytes: Uint8Array): Region | undefined {

@@ -4,13 +4,13 @@ import type { Call } from "../core/handle/call.ts";
 import { metaMask, writeMeta } from "./call-frame.ts";
 import { BULK_BYTES, CallFlag, FrameType, HEADER_BYTES, MetaField } from "./frames.ts";
 import type { Lane } from "./lane.ts";
-import type { Loans } from "./loans.ts";
+import type { Lender } from "./lender.ts";
 import type { WireContext } from "./wire-context.ts";
 
 export interface CallWriterOptions {
   readonly sharesClock: boolean;
   /** Where large arguments may be left. @default nowhere */
-  readonly loans?: Loans | undefined;
+  readonly lender?: Lender | undefined;
   /** Gives the lane for a frame that turns out to be large. */
   bulkLane(): Lane;
 }
@@ -20,7 +20,7 @@ export class CallWriter {
   readonly #context: WireContext;
   readonly #sharesClock: boolean;
   readonly #bulkLane: () => Lane;
-  readonly #loans: Loans | undefined;
+  readonly #lender: Lender | undefined;
   readonly #methods = new Map<string, number>();
   /** Where the last frame was written. */
   lane: Lane | undefined = undefined;
@@ -30,7 +30,7 @@ export class CallWriter {
     this.#context = context;
     this.#sharesClock = options.sharesClock;
     this.#bulkLane = options.bulkLane;
-    this.#loans = options.loans;
+    this.#lender = options.lender;
   }
 
   /** A frame is being written: a getter among its arguments has made a call, which must wait until it is done. */
@@ -47,9 +47,9 @@ export class CallWriter {
     const { template, body } = call;
     const { formats, clock } = this.#context;
     const method = this.#announce(lane, template.method);
-    const loans = this.#loans;
+    const lender = this.#lender;
     let mask = metaMask(call, this.#sharesClock);
-    if (loans !== undefined && !template.byReference) mask |= MetaField.BY_VALUE;
+    if (lender !== undefined && !template.byReference) mask |= MetaField.BY_VALUE;
     const request = formats.byName(template.requestSerialization);
     const flags =
       (template.stream ? CallFlag.STREAM : 0) |
@@ -65,20 +65,20 @@ export class CallWriter {
     try {
       out.f64(call.sequence);
       if (mask !== 0) writeMeta(out, mask, call, call.deadlineMs === Infinity ? 0 : clock.now());
-      if (template.byReference) out.sink = loans;
+      if (template.byReference) out.sink = lender;
       if (body === undefined) request.encodeArgs(call.args!, out);
-      else if (loans !== undefined) loans.append(out, body, request);
+      else if (lender !== undefined) lender.append(out, body, request);
       else out.append(body.bytes, body.start, body.end);
       this.#checkSize(out.at - start - HEADER_BYTES);
     } catch (error) {
       out.at = start;
-      loans?.abort();
+      lender?.abort();
       throw error;
     } finally {
       out.sink = undefined;
       this.#busy = false;
     }
-    loans?.commit();
+    lender?.commit();
     if (out.at - start - HEADER_BYTES > BULK_BYTES) {
       const bulk = this.#bulkLane();
       if (bulk !== lane) {

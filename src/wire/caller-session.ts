@@ -50,10 +50,10 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     this.#listener = options.listener;
     const { sharing, clock, limits } = options.context;
     this.#loans = sharing && new Loans({ sharing, clock, limits, writer: () => this.#small.writer });
-    this.#reader.source = this.#loans;
+    this.#reader.source = this.#loans?.borrower;
     this.#writer = new CallWriter(options.context, {
       sharesClock: options.sharesClock ?? false,
-      loans: this.#loans,
+      lender: this.#loans?.lender,
       bulkLane: () => this.#bulkLane(),
     });
     this.#small = this.#openLane(LaneNumber.SMALL);
@@ -146,7 +146,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
           return;
         }
         const item = this.#value(reader, flags);
-        this.#order.item(call, aux, item, end - start + (this.#loans?.borrowedBytes() ?? 0));
+        this.#order.item(call, aux, item, end - start + (this.#loans?.borrower.borrowedBytes() ?? 0));
         if (lane === this.#small && end - start > BULK_BYTES) this.#bulkLane();
         return;
       }
@@ -221,14 +221,18 @@ export class CallerSession implements ReplicaClient, LaneOwner {
 
   /** The arguments of a call that was not run, as they were when it was made. */
   #takeBack(call: Call, reader: ByteReader): void {
-    const body = this.#loans?.reclaim(call, reader, this.#context.formats.byName(call.template.requestSerialization));
+    const body = this.#loans?.lender.reclaim(
+      call,
+      reader,
+      this.#context.formats.byName(call.template.requestSerialization),
+    );
     if (call.state === CallState.SETTLED) body?.leave?.(call);
     else call.body = body ?? copyOf(reader);
   }
 
   /** A value that nobody wants. */
   #unread(reader: ByteReader, flags: number): undefined {
-    this.#loans?.discard(reader, this.#context.formats.byNumber((flags >> 4) & 3), false);
+    this.#loans?.borrower.discard(reader, this.#context.formats.byNumber((flags >> 4) & 3), false);
   }
 
   #value(reader: ByteReader, flags: number): unknown {

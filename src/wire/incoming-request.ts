@@ -92,7 +92,7 @@ export class IncomingRequest implements IncomingCall {
 
   /** Nobody has read the arguments, and nobody will. */
   discardArgs(): void {
-    if (this.#reader !== undefined) this.#session.loans!.discard(this.#reader, this.#request, true);
+    if (this.#reader !== undefined) this.#session.loans!.borrower.discard(this.#reader, this.#request, true);
     this.#reader = undefined;
   }
 
@@ -167,7 +167,7 @@ export class IncomingRequest implements IncomingCall {
   #value(type: number, aux: number, value: unknown, root: "result" | "item"): number {
     const format = this.#reply;
     const session = this.#session;
-    const { loans } = session;
+    const lender = session.loans?.lender;
     const lane = session.lane(looksLarge(value, BULK_BYTES));
     const { writer } = lane;
     const { out } = writer;
@@ -176,18 +176,18 @@ export class IncomingRequest implements IncomingCall {
     // A call without a result is the commonest of all: it needs no body.
     if (value !== undefined || root === "item") {
       try {
-        if (this.#meta.byReference) out.sink = loans;
+        if (this.#meta.byReference) out.sink = lender;
         format.encode(value, out, root);
         session.checkSize(out.at - bodyAt, root);
       } catch (error) {
         out.at = start;
-        loans?.abort();
+        lender?.abort();
         throw error;
       } finally {
         out.sink = undefined;
       }
     }
-    const lentBytes = loans === undefined ? 0 : loans.commit();
+    const lentBytes = lender === undefined ? 0 : lender.commit();
     const bytes = out.at - bodyAt;
     const bulk = bytes > BULK_BYTES ? session.lane(true) : lane;
     if (bulk === lane) writer.end(start);

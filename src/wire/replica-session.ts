@@ -41,7 +41,7 @@ export class ReplicaSession implements Peer, LaneOwner {
     this.#replica = options.replica;
     const { sharing, clock, limits } = options.context;
     this.loans = sharing && new Loans({ sharing, clock, limits, writer: () => this.lane().writer });
-    this.#reader.source = this.loans;
+    this.#reader.source = this.loans?.borrower;
   }
 
   /** Takes over a connection of this caller's. */
@@ -168,7 +168,7 @@ export class ReplicaSession implements Peer, LaneOwner {
     this.#replica.accept(request);
     if (this.loans === undefined) return;
     request.discardArgs();
-    this.loans.check();
+    this.loans.borrower.check();
   }
 
   #find(id: number): IncomingRequest | undefined {

@@ -94,6 +94,7 @@ class BroadcastOutgoing extends OutgoingCall {
   item(): void {}
 
   #end(error: unknown): void {
+    this.body?.leave?.(this);
     if (this.state === CallState.SETTLED) return;
     this.state = CallState.SETTLED;
     this.reject(error);
