@@ -50,7 +50,7 @@ export class BodyPages implements BodyEncoder {
     page.at = start;
     const before = page.bytes;
     const shelf = this.#shelf(call.template);
-    page.sink = shelf;
+    if (shelf !== undefined) page.sink = shelf;
     try {
       this.#formats.byName(call.template.requestSerialization).encodeArgs(call.args!, page);
     } catch (error) {

@@ -54,7 +54,7 @@ export class Borrower implements BinarySource {
   /** How many bytes the last message has referred to; asked once for each message. */
   borrowedBytes(): number {
     const bytes = this.#borrowedBytes;
-    this.#borrowedBytes = 0;
+    if (bytes > 0) this.#borrowedBytes = 0;
     return bytes;
   }
 

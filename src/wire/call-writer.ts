@@ -48,8 +48,9 @@ export class CallWriter {
     const { formats, clock } = this.#context;
     const method = this.#announce(lane, template.method);
     const lender = this.#lender;
+    const isByValue = lender !== undefined && !template.byReference;
     let mask = metaMask(call, this.#sharesClock);
-    if (lender !== undefined && !template.byReference) mask |= MetaField.BY_VALUE;
+    if (isByValue) mask |= MetaField.BY_VALUE;
     const request = formats.byName(template.requestSerialization);
     const flags =
       (template.stream ? CallFlag.STREAM : 0) |
@@ -65,7 +66,7 @@ export class CallWriter {
     try {
       out.f64(call.sequence);
       if (mask !== 0) writeMeta(out, mask, call, call.deadlineMs === Infinity ? 0 : clock.now());
-      if (template.byReference) out.sink = lender;
+      if (isByValue) out.sink = undefined;
       if (body === undefined) request.encodeArgs(call.args!, out);
       else if (lender !== undefined) lender.append(out, body, request);
       else out.append(body.bytes, body.start, body.end);
@@ -75,10 +76,10 @@ export class CallWriter {
       lender?.abort();
       throw error;
     } finally {
-      out.sink = undefined;
+      if (isByValue) out.sink = lender;
       this.#busy = false;
     }
-    lender?.commit();
+    if (lender !== undefined && lender.taken.length > 0) lender.commit();
     if (out.at - start - HEADER_BYTES > BULK_BYTES) {
       const bulk = this.#bulkLane();
       if (bulk !== lane) {

@@ -251,6 +251,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     const { peerId, token, limits } = this.#context;
     const transport = this.#options.open();
     const lane = new Lane(transport, limits, this);
+    lane.writer.out.sink = this.#loans?.lender;
     writePreamble(lane, { peerId, token, connection: this.#connection, lane: number });
     transport.start(lane);
     return lane;

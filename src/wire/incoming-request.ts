@@ -90,7 +90,7 @@ export class IncomingRequest implements IncomingCall {
     return this.#request.decodeArgs(reader);
   }
 
-  /** Nobody has read the arguments, and nobody will. */
+  /** If nobody has read the arguments, nobody will. */
   discardArgs(): void {
     if (this.#reader !== undefined) this.#session.loans!.borrower.discard(this.#reader, this.#request, true);
     this.#reader = undefined;
@@ -175,8 +175,9 @@ export class IncomingRequest implements IncomingCall {
     const bodyAt = out.at;
     // A call without a result is the commonest of all: it needs no body.
     if (value !== undefined || root === "item") {
+      const isByValue = !this.#meta.byReference;
+      if (isByValue) out.sink = undefined;
       try {
-        if (this.#meta.byReference) out.sink = lender;
         format.encode(value, out, root);
         session.checkSize(out.at - bodyAt, root);
       } catch (error) {
@@ -184,10 +185,10 @@ export class IncomingRequest implements IncomingCall {
         lender?.abort();
         throw error;
       } finally {
-        out.sink = undefined;
+        if (isByValue) out.sink = lender;
       }
     }
-    const lentBytes = lender === undefined ? 0 : lender.commit();
+    const lentBytes = lender !== undefined && lender.taken.length > 0 ? lender.commit() : 0;
     const bytes = out.at - bodyAt;
     const bulk = bytes > BULK_BYTES ? session.lane(true) : lane;
     if (bulk === lane) writer.end(start);

@@ -43,10 +43,10 @@ interface Loan {
  * longer, but is not written to again: the other side may have it before its eyes still.
  */
 export class Lender implements BinarySink {
+  /** Of the message that is being written: nearly always nothing. */
+  taken: { readonly region: Region; readonly at: number }[] = [];
   readonly #options: LenderOptions;
   #state: State = State.SILENT;
-  /** Of the message that is being written. */
-  #taken: { readonly region: Region; readonly at: number }[] = [];
   #takenBytes = 0;
   readonly #lent = new Map<number, Loan>();
 
@@ -63,14 +63,14 @@ export class Lender implements BinarySink {
     }
     const region = this.#options.sharing.memory!.store(bytes);
     if (region === undefined) return undefined;
-    this.#taken.push({ region, at });
+    this.taken.push({ region, at });
     this.#takenBytes += bytes.byteLength;
     return region;
   }
 
   rewind(at: number): void {
-    while (this.#taken.length > 0 && this.#taken.at(-1)!.at >= at) {
-      const { region } = this.#taken.pop()!;
+    while (this.taken.length > 0 && this.taken.at(-1)!.at >= at) {
+      const { region } = this.taken.pop()!;
       this.#takenBytes -= region.byteLength;
       region.release(true);
     }
@@ -92,14 +92,13 @@ export class Lender implements BinarySink {
 
   /** The message is written and will be sent. @returns how many bytes it refers to. */
   commit(): number {
-    if (this.#taken.length === 0) return 0;
-    for (const { region } of this.#taken) {
+    for (const { region } of this.taken) {
       const loan = this.#lent.get(region.id);
       if (loan === undefined) this.#lent.set(region.id, { region, times: 1 });
       else loan.times++;
     }
     const bytes = this.#takenBytes;
-    this.#taken = [];
+    this.taken = [];
     this.#takenBytes = 0;
     return bytes;
   }
@@ -161,7 +160,7 @@ export class Lender implements BinarySink {
   #take(regions: readonly Region[], at: number): void {
     for (const region of regions) {
       region.hold();
-      this.#taken.push({ region, at });
+      this.taken.push({ region, at });
       this.#takenBytes += region.byteLength;
     }
   }

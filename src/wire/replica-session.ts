@@ -2,6 +2,7 @@ import { ProtocolError, SerializationError } from "../core/errors.ts";
 import type { Peer } from "../core/replica/incoming-call.ts";
 import type { Replica } from "../core/replica/replica.ts";
 import { type CallMeta, noMeta, readMeta } from "./call-frame.ts";
+import { Header } from "./codec/tags.ts";
 import { decodeThrown } from "./codec/thrown.ts";
 import { ByteReader } from "./codec/reader.ts";
 import type { FrameHeader } from "./frame-reader.ts";
@@ -47,6 +48,7 @@ export class ReplicaSession implements Peer, LaneOwner {
   /** Takes over a connection of this caller's. */
   attach(transport: Transport, isBulk: boolean): Lane {
     const lane = new Lane(transport, this.context.limits, this);
+    lane.writer.out.sink = this.loans?.lender;
     if (isBulk) this.#bulk = lane;
     else this.#small = lane;
     if (!this.#joined) {
@@ -165,10 +167,11 @@ export class ReplicaSession implements Peer, LaneOwner {
       reader,
     });
     this.#calls[index] = request;
+    const mayRefer = this.loans !== undefined && ((reader.bytes[reader.at] ?? 0) & Header.SHARED) !== 0;
     this.#replica.accept(request);
-    if (this.loans === undefined) return;
+    if (!mayRefer) return;
     request.discardArgs();
-    this.loans.borrower.check();
+    this.loans!.borrower.check();
   }
 
   #find(id: number): IncomingRequest | undefined {

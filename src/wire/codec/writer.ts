@@ -19,7 +19,7 @@ export class ByteWriter {
   at = 0;
   /** Growing beyond this is refused; set by a message for as long as it is written. */
   limit = Infinity;
-  /** Where large binary may go instead; set for as long as a message is written whose reader can find it there. */
+  /** Where large binary may go instead, for a reader that can find it there. */
   sink: BinarySink | undefined = undefined;
 
   /** @param slab what to write into first; it is not grown itself. */
