@@ -239,6 +239,40 @@ describe.skipIf(process.platform !== "linux")("memory that was lent", () => {
   });
 });
 
+/** Makes koffi as good as not installed, in a program and in its replicas. */
+const hideKoffi = `data:text/javascript,${encodeURIComponent(`
+  import module from "node:module";
+  const resolve = module._resolveFilename;
+  module._resolveFilename = function (name, ...rest) {
+    if (name === "koffi") throw new Error("It is not installed.");
+    return resolve.call(this, name, ...rest);
+  };
+`)}`;
+
+describe.skipIf(process.platform !== "linux")("a program that sends large arrays", () => {
+  const script = fileURLToPath(new URL("../fixtures/without-koffi.ts", import.meta.url));
+
+  async function run(flags: readonly string[]): Promise<{ isRight: boolean; mappings: number }> {
+    const child = spawn(process.execPath, ["--conditions=heliostat-source", ...flags, script], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let output = "";
+    child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
+    await once(child, "close");
+    return JSON.parse(output) as { isRight: boolean; mappings: number };
+  }
+
+  it("works without koffi, and shares nothing", async () => {
+    expect(await run(["--import", hideKoffi])).toEqual({ isRight: true, mappings: 0 });
+  });
+
+  it("works with it, and does", async () => {
+    const { isRight, mappings } = await run([]);
+    expect(isRight).toBe(true);
+    expect(mappings).toBeGreaterThan(0);
+  });
+});
+
 /** Some calls meet the death of their replica. */
 async function failureOfOrValue(promise: PromiseLike<unknown>): Promise<unknown> {
   try {
