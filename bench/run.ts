@@ -23,6 +23,7 @@ interface Entry {
 
 const entries: readonly Entry[] = [
   { name: "calls", placements: ["split", "same"] },
+  { name: "spin", placements: ["split", "same"] },
   { name: "stream", placements: ["split", "same"] },
   { name: "payload", placements: ["split"] },
   { name: "shared", placements: ["split"] },

@@ -3,7 +3,7 @@
  * and beside the session alone, which is what a handle costs above the wire.
  */
 import type { ReplicaClientListener } from "../../src/core/contracts/replica-client.ts";
-import { Call, type CallSink, type CallTemplate } from "../../src/core/handle/call.ts";
+import { Call, type CallTemplate } from "../../src/core/handle/call.ts";
 import type { CallerSession } from "../../src/wire/caller-session.ts";
 import { type Contender, contest, type Row } from "../harness/contest.ts";
 import { Driver } from "../harness/driver.ts";
@@ -33,6 +33,28 @@ const template: CallTemplate = {
 
 const unused: ReplicaClientListener = { onFinished() {}, onRefused() {}, onFree() {}, onDraining() {}, onLost() {} };
 
+/** A call that tells a function of its result. */
+class BareCall extends Call {
+  readonly #done: () => void;
+  readonly #failed: (error: Error) => void;
+
+  constructor(sequence: number, done: () => void, failed: (error: Error) => void) {
+    super(template, args, sequence);
+    this.#done = done;
+    this.#failed = failed;
+  }
+
+  resolve(): void {
+    this.#done();
+  }
+
+  reject(error: unknown): void {
+    this.#failed(error as Error);
+  }
+
+  item(): void {}
+}
+
 /** Calls over a session with nothing above it: a call record, and a function that is told of the result. */
 function sessionCalls(session: CallerSession, width: number, count: number): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -40,25 +62,12 @@ function sessionCalls(session: CallerSession, width: number, count: number): Pro
     let toCome = count;
     const send = (): void => {
       toSend--;
-      session.send(
-        new Call(template, sink, {
-          args,
-          parent: undefined,
-          sequence: toSend,
-          priority: 0,
-          deadlineMs: Infinity,
-          timeoutMs: 0,
-        }),
-      );
+      session.send(new BareCall(toSend, done, reject));
     };
-    const sink: CallSink = {
-      resolve() {
-        toCome--;
-        if (toSend > 0) send();
-        else if (toCome === 0) resolve();
-      },
-      reject,
-      item() {},
+    const done = (): void => {
+      toCome--;
+      if (toSend > 0) send();
+      else if (toCome === 0) resolve();
     };
     for (let i = 0; i < width && toSend > 0; i++) send();
   });

@@ -1,4 +1,4 @@
-import { Call, type CallSink, CallState } from "../../src/core/handle/call.ts";
+import { Call, CallState } from "../../src/core/handle/call.ts";
 import type { Clock } from "../../src/core/contracts/clock.ts";
 import type { ReplicaClient, ReplicaClientListener } from "../../src/core/contracts/replica-client.ts";
 import { Router } from "../../src/core/router/router.ts";
@@ -23,13 +23,13 @@ const clock: Clock = {
   random: Math.random,
 };
 
-const sink: CallSink = {
-  resolve() {},
-  reject(error) {
+class RoutedCall extends Call {
+  resolve(): void {}
+  reject(error: unknown): void {
     throw error;
-  },
-  item() {},
-};
+  }
+  item(): void {}
+}
 
 class IdleClient implements ReplicaClient {
   readonly listener: ReplicaClientListener;
@@ -103,15 +103,7 @@ function measure({ replicas, policy, sessions, waiting }: Setting, count: number
       : Math.max(1, Math.floor(replicas * maxOngoingRequests * shareInFlight));
   const calls = Array.from(
     { length: inFlight },
-    (_, i) =>
-      new Call({ ...template, sessionId: sessions ? `session-${i}` : "" }, sink, {
-        args: [],
-        parent: undefined,
-        sequence: i,
-        priority: 0,
-        deadlineMs: Infinity,
-        timeoutMs: 0,
-      }),
+    (_, i) => new RoutedCall({ ...template, sessionId: sessions ? `session-${i}` : "" }, [], i),
   );
   for (const call of calls) router.submit(call);
   let best = Infinity;

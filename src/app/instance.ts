@@ -18,6 +18,7 @@ import { stderrLog } from "../observe/log.ts";
 import { formats } from "../formats/formats.ts";
 import { ByteWriter } from "../wire/codec/writer.ts";
 import { defaultLimits } from "../wire/limits.ts";
+import type { Poller } from "../wire/poller.ts";
 import type { SharedMemory } from "../wire/shared-memory.ts";
 import { Sharing } from "../wire/sharing.ts";
 import type { Transport } from "../wire/transport.ts";
@@ -28,7 +29,9 @@ export interface Platform {
   engine(isolation: "process" | "thread"): Engine;
   open(target: ReplicaTarget): Transport;
   /** Opens memory that its replicas can map. @default there is none */
-  openSharedMemory?(): SharedMemory | undefined;
+  openSharedMemory?(): Promise<SharedMemory | undefined>;
+  /** Where replies come from outside of the event loop, which sleeps until then. @default none */
+  readonly poller?: Poller | undefined;
   /** Frees what the platform itself holds, when every replica is gone. */
   close(): Promise<void>;
 }
@@ -64,13 +67,15 @@ export class Instance {
     let caller!: Caller;
     let controller!: Controller;
     let platform!: Platform;
-    const context: WireContext = {
+    const context: WireContext & { poller: Poller | undefined } = {
       clock,
       formats: formats(handleExtension(() => caller)),
       limits: defaultLimits,
       token: randomBytes(32),
       peerId,
-      sharing: new Sharing(() => platform.openSharedMemory?.()),
+      sharing: new Sharing(async () => platform.openSharedMemory?.()),
+      // The platform needs the context, so it comes later. A getter would cost every call that looks at the context.
+      poller: undefined,
     };
     caller = new Caller({
       clock,
@@ -84,6 +89,7 @@ export class Instance {
       resolvePolicy: (reference) => definitions.find(reference) as RouterPolicy | undefined,
     });
     platform = await makePlatform(context, caller, log);
+    context.poller = platform.poller;
     controller = new Controller({ clock, engines: (isolation) => platform.engine(isolation), log, nodeId: "local" });
     return new Instance({ context, caller, controller, platform });
   }

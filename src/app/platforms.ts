@@ -5,9 +5,9 @@ import { MemoryEngine } from "../engine/memory/engine.ts";
 import { ProcessEngine } from "../engine/process/engine.ts";
 import { Reaper } from "../engine/process/reaper.ts";
 import { RuntimeDirectory } from "../engine/process/runtime-directory.ts";
+import { loopPoller } from "../engine/loop-poller.ts";
 import { processState } from "../engine/process-state.ts";
 import { ThreadEngine } from "../engine/thread/engine.ts";
-import { openMappedMemory } from "../transport/mapped-memory.ts";
 import { connectSocket } from "../transport/socket.ts";
 import type { WireContext } from "../wire/wire-context.ts";
 import type { Platform } from "./instance.ts";
@@ -28,10 +28,19 @@ export async function processPlatform(context: WireContext): Promise<Platform> {
   const processes = new ProcessEngine({ context, control, directory, reaper });
   const threads = new ThreadEngine({ context, control, directory });
   return {
-    engine: (isolation) => (isolation === "thread" ? threads : processes),
+    engine(isolation) {
+      if (isolation === "process") return processes;
+      // Threads end with their process, but the directory does not.
+      reaper.start();
+      return threads;
+    },
     open: ({ address }) =>
       address.threadOf === process.pid ? threads.open(address) : connectSocket(address.socketPath!),
-    openSharedMemory: () => openMappedMemory(context.token),
+    openSharedMemory: async () => {
+      const { openMappedMemory } = await import("../transport/mapped-memory.ts");
+      return openMappedMemory(context.token);
+    },
+    poller: loopPoller,
     async close() {
       await Promise.all([processes.close(), threads.close()]);
       control.close();

@@ -1,9 +1,9 @@
-import { AsyncLocalStorage } from "node:async_hooks";
 import type { ContextStore } from "../core/contracts/context-store.ts";
 import type { Caller } from "../core/handle/caller.ts";
 import type { RequestScope } from "../core/handle/context.ts";
 import type { ReplicaIdentity } from "../core/replica/replica.ts";
 import type { ReplicaFacilities } from "../core/replica/workplace.ts";
+import { contextStore } from "./context-store.ts";
 
 /** What a replica's process or thread is to the code in it. */
 export interface ReplicaRole {
@@ -27,27 +27,10 @@ export interface ProcessState {
   readonly facilities: WeakMap<ReplicaIdentity, ReplicaFacilities>;
 }
 
-/** Before version 24 a context that is entered would stay with the socket whose event it was, not only with the turn. */
-const staysInTurn = Number.parseInt(process.versions.node, 10) >= 24;
-
 const KEY = Symbol.for("heliostat.process.1");
 
 function makeState(): ProcessState {
   return { replica: undefined, contexts: contextStore(), residence: contextStore(), facilities: new WeakMap() };
-}
-
-function contextStore<T>(): ContextStore<T> {
-  const storage = new AsyncLocalStorage<T | undefined>();
-  return {
-    get: () => storage.getStore(),
-    run: (context, fn) => storage.run(context, fn),
-    call: staysInTurn
-      ? (context, method, self, args) => {
-          if (storage.getStore() !== context) storage.enterWith(context);
-          return Reflect.apply(method, self, args);
-        }
-      : (context, method, self, args) => storage.run(context, Reflect.apply as never, method, self, args),
-  };
 }
 
 export const processState: ProcessState = ((globalThis as Record<symbol, unknown>)[KEY] ??=

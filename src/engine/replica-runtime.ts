@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { ControllerMessage, ReplicaMessage } from "../core/contracts/control-messages.ts";
 import { definitions } from "../core/deployment/definitions.ts";
 import { DeploymentUnavailableError, HeliostatError, SerializationError } from "../core/errors.ts";
@@ -19,6 +18,7 @@ import type { Transport } from "../wire/transport.ts";
 import type { WireContext } from "../wire/wire-context.ts";
 import { type Bootstrap, decodeBootstrap } from "./bootstrap.ts";
 import { CodeLoader } from "./code-loader.ts";
+import { loopPoller } from "./loop-poller.ts";
 import { processState } from "./process-state.ts";
 import { silentCaller } from "./silent-caller.ts";
 import { systemClock } from "./system-clock.ts";
@@ -26,8 +26,8 @@ import { bodyEncoder, connector, handleExtension } from "./wire-setup.ts";
 
 export interface ReplicaRuntimeOptions {
   readonly bootstrap: Uint8Array;
-  /** Says who this is on the control connection, 16 bytes. */
-  readonly controlId: Uint8Array;
+  /** Says who this is on its connections, 16 bytes. The driver has made it up: `node:crypto` takes long to load. */
+  readonly peerId: Uint8Array;
   /** Opens the control connection. */
   openControl(bootstrap: Bootstrap): Transport;
   /** Opens a connection to another replica. */
@@ -35,7 +35,7 @@ export interface ReplicaRuntimeOptions {
   /** Begins to take connections. */
   listen(bootstrap: Bootstrap, acceptor: Acceptor): Promise<ReplicaAddress>;
   /** Opens memory that the other processes of the instance can map. @default there is none */
-  openSharedMemory?(token: Uint8Array): SharedMemory | undefined;
+  openSharedMemory?(token: Uint8Array): Promise<SharedMemory | undefined>;
   memoryMb(): number;
   /** Ends the process or thread. */
   exit(code: number): void;
@@ -49,14 +49,15 @@ const GOODBYE_MS = 200;
 /** Runs one replica in a process or thread that exists for it alone. */
 export function runReplica(options: ReplicaRuntimeOptions): void {
   let caller!: Caller;
-  const peerId = randomBytes(16);
+  const { peerId } = options;
   const context: WireContext = {
     clock: systemClock,
     formats: formats(handleExtension(() => caller)),
     limits: defaultLimits,
     token: new Uint8Array(32),
     peerId,
-    sharing: new Sharing(() => options.openSharedMemory?.(context.token)),
+    sharing: new Sharing(async () => options.openSharedMemory?.(context.token)),
+    poller: loopPoller,
   };
   // Handles among the constructor's arguments need the caller, which needs nothing of the bootstrap but the connection.
   const directory = new RemoteDirectory((message) => send(message));
@@ -75,7 +76,7 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
       error: (m, f) => log.error(m, f),
     },
     nodeId: "local",
-    requestIdPrefix: peerId.toString("hex").slice(0, 12),
+    requestIdPrefix: Buffer.from(peerId).toString("hex", 0, 6),
     resolvePolicy: (reference) => definitions.find(reference) as RouterPolicy | undefined,
   });
   const bootstrap = decodeBootstrap(options.bootstrap, context.formats);
@@ -87,10 +88,17 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
   const questions = new Map<number, PromiseWithResolvers<unknown>>();
   let asking = 0;
   let ending = false;
+  /** The controller has been heard: the connection stands, and what was written before is on its way. */
+  let isHeard = false;
   const link = new ControlLink<ReplicaMessage, ControllerMessage>(options.openControl(bootstrap), {
     formats: context.formats,
     limits: context.limits,
-    onMessage: (message) => host.handle(message),
+    onMessage: (message) => {
+      isHeard = true;
+      // This replica has begun already; it may have failed already, too.
+      if (message.type !== "initialize") host.handle(message);
+      else if (ending) link.close();
+    },
     onClosed: () => orphaned(),
   });
   const send = (message: ReplicaMessage): void => {
@@ -130,7 +138,7 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
     ending = true;
     acceptor?.close();
     caller.close(new DeploymentUnavailableError(`Replica ${spec.replicaId} has stopped.`));
-    link.close();
+    if (isHeard) link.close();
     setTimeout(() => options.exit(0), GOODBYE_MS);
   }
 
@@ -155,8 +163,10 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
       return asked.promise;
     },
   };
-  link.introduce({ peerId: options.controlId, token: bootstrap.token, connection: 0, lane: LaneNumber.CONTROL });
+  link.introduce({ peerId, token: bootstrap.token, connection: 0, lane: LaneNumber.CONTROL });
   link.lane.transport.start(link.lane);
+  // The user's code need not wait until the connection is made.
+  host.handle({ type: "initialize" });
 }
 
 function describe(thrown: unknown): string {

@@ -1,4 +1,3 @@
-import { DefaultDeserializer, DefaultSerializer } from "node:v8";
 import { ProtocolError } from "../core/errors.ts";
 import { binaryFrom, binaryKind, bytesOf } from "../wire/codec/binary.ts";
 import { Base, baseOf, nativeBase } from "../wire/codec/error-classes.ts";
@@ -54,7 +53,7 @@ export class V8Format implements Format {
 
   decode(reader: ByteReader): unknown {
     try {
-      const deserializer = new ViewDeserializer(reader.copy());
+      const deserializer = new (library().ViewDeserializer)(reader.copy());
       deserializer.structured = this.#structured;
       deserializer.readHeader();
       return deserializer.readValue();
@@ -68,7 +67,7 @@ export class V8Format implements Format {
     const start = writer.at;
     try {
       const copy = new PlainCopy(this.#rules).value(value);
-      const serializer = new ViewSerializer();
+      const serializer = new (library().ViewSerializer)();
       serializer.writeHeader();
       serializer.writeValue(copy);
       writer.limit = start + this.#structured.limits.maxMessageBytes;
@@ -83,25 +82,38 @@ export class V8Format implements Format {
   }
 }
 
-/** Writes of a view only what it shows: V8 itself would write all the memory behind it, such as the pool of small Buffers. */
-class ViewSerializer extends DefaultSerializer {
-  /** Called by V8 for each view. */
-  _writeHostObject(view: ArrayBufferView): void {
-    const bytes = bytesOf(view);
-    this.writeUint32(view instanceof ReferenceBytes ? REFERENCE : binaryKind(view));
-    this.writeUint32(bytes.byteLength);
-    this.writeRawBytes(bytes);
-  }
+let loaded: ReturnType<typeof load> | undefined;
+
+/** Loaded at the first use: most processes never need it, and it takes part of the time in which a replica starts. */
+function library(): ReturnType<typeof load> {
+  return (loaded ??= load());
 }
 
-class ViewDeserializer extends DefaultDeserializer {
-  structured!: StructuredFormat;
+function load() {
+  const { DefaultDeserializer, DefaultSerializer } = process.getBuiltinModule("node:v8");
 
-  _readHostObject(): unknown {
-    const kind = this.readUint32();
-    const bytes = this.readRawBytes(this.readUint32());
-    return kind === REFERENCE ? openReference(bytes, this.structured) : binaryFrom(kind, bytes);
+  /** Writes of a view only what it shows: V8 itself would write all the memory behind it, such as the pool of small Buffers. */
+  class ViewSerializer extends DefaultSerializer {
+    /** Called by V8 for each view. */
+    _writeHostObject(view: ArrayBufferView): void {
+      const bytes = bytesOf(view);
+      this.writeUint32(view instanceof ReferenceBytes ? REFERENCE : binaryKind(view));
+      this.writeUint32(bytes.byteLength);
+      this.writeRawBytes(bytes);
+    }
   }
+
+  class ViewDeserializer extends DefaultDeserializer {
+    structured!: StructuredFormat;
+
+    _readHostObject(): unknown {
+      const kind = this.readUint32();
+      const bytes = this.readRawBytes(this.readUint32());
+      return kind === REFERENCE ? openReference(bytes, this.structured) : binaryFrom(kind, bytes);
+    }
+  }
+
+  return { ViewSerializer, ViewDeserializer };
 }
 
 /** What V8 keeps of an error: its built-in class, message, stack and cause. */

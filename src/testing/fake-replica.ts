@@ -52,7 +52,7 @@ export class FakeReplica implements ReplicaClient {
     this.#listener.onFinished(call, others);
     if (call.state === CallState.SETTLED) return;
     call.state = CallState.SETTLED;
-    call.sink.resolve(value);
+    call.resolve(value);
   }
 
   refuse(call = this.open[0]!, reason: RefusalReason = "full", others = 1): void {

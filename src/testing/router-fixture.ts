@@ -1,6 +1,6 @@
 import type { BodyEncoder, EncodedBody } from "../core/contracts/replica-client.ts";
 import type { Log } from "../core/contracts/log.ts";
-import { Call, CallState, type CallSink, type CallTemplate } from "../core/handle/call.ts";
+import { Call, CallState, type CallTemplate, noTerms } from "../core/handle/call.ts";
 import type { RouterPolicy } from "../core/router/policy.ts";
 import { ReplicaSlot, type SlotOwner } from "../core/router/replica-slot.ts";
 import { Router } from "../core/router/router.ts";
@@ -9,7 +9,7 @@ import { FakeReplica } from "./fake-replica.ts";
 import { ManualClock } from "./manual-clock.ts";
 
 /** A call that keeps its outcome. */
-export class RecordedCall extends Call implements CallSink {
+export class RecordedCall extends Call {
   outcome: { readonly value: unknown } | { readonly error: unknown } | undefined = undefined;
   settlements = 0;
 
@@ -57,8 +57,9 @@ export function recordedCall(options: CallOptions = {}): RecordedCall {
       spinUs: 0,
       ...template,
     },
-    undefined,
-    { args, parent: undefined, sequence: own ?? ++sequence, priority, deadlineMs: Infinity, timeoutMs: 0 },
+    args,
+    own ?? ++sequence,
+    { ...noTerms, priority },
   );
 }
 

@@ -106,7 +106,7 @@ class SimulatedClient implements ReplicaClient {
     this.#replica.later(() => {
       this.#listener.onFinished(call, others);
       call.state = CallState.SETTLED;
-      call.sink.resolve(undefined);
+      call.resolve(undefined);
     });
   }
 }

@@ -2,6 +2,7 @@ import type { Platform } from "../app/instance.ts";
 import type { Engine, ReplicaProcess, ReplicaProcessListener } from "../core/contracts/engine.ts";
 import type { ReplicaSpec } from "../core/deployment/spec.ts";
 import type { ReplicaTarget } from "../core/router/snapshot.ts";
+import type { Poller } from "../wire/poller.ts";
 import type { Transport } from "../wire/transport.ts";
 
 interface Started {
@@ -27,6 +28,10 @@ export class WatchedPlatform implements Platform {
 
   get openConnections(): number {
     return this.#connections.filter(({ connected }) => connected).length;
+  }
+
+  get poller(): Poller | undefined {
+    return this.#platform.poller;
   }
 
   engine(isolation: "process" | "thread"): Engine {

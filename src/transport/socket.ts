@@ -1,6 +1,8 @@
-import { rmSync } from "node:fs";
 import { connect, createServer, Socket, type OnReadOpts, type Server } from "node:net";
 import type { Transport, TransportReceiver } from "../wire/transport.ts";
+
+/** Importing it would load all of it, its promises too, which a replica's start has no time for. */
+const { rmSync } = process.getBuiltinModule("node:fs");
 
 /** At least the kernel's own buffer (208 KB by default on Linux): a smaller one needs several reads for what is there. */
 const READ_BYTES = 262_144;
@@ -11,6 +13,10 @@ const READ_BYTES = 262_144;
  */
 let sharedBuffer: Uint8Array | undefined;
 
+function preemptions(): number {
+  return process.resourceUsage().involuntaryContextSwitches;
+}
+
 /** The parts of a net.Socket that are there in every supported version, but not in its documentation. */
 interface SocketInternals {
   _handle: object | null;
@@ -18,6 +24,7 @@ interface SocketInternals {
 
 /** A Unix or TCP socket as a transport: one reused read buffer, and reads straight into the frame where one is large. */
 class SocketTransport implements Transport {
+  readonly preemptions: () => number = preemptions;
   #socket!: Socket;
   #receiver: TransportReceiver | undefined = undefined;
   #connected: boolean;

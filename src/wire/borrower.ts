@@ -70,8 +70,11 @@ export class Borrower implements BinarySource {
   onLend(offer: Uint8Array): void {
     if (this.#isOfferSeen) throw new ProtocolError("The peer has offered memory twice.");
     this.#isOfferSeen = true;
-    this.#remote = this.#options.sharing.memory?.reach(offer);
-    if (this.#remote !== undefined) this.#options.send(FrameType.BORROW, () => {});
+    this.#options.sharing.whenOpen((memory) => {
+      if (this.#isClosed) return;
+      this.#remote = memory.reach(offer);
+      if (this.#remote !== undefined) this.#options.send(FrameType.BORROW, () => {});
+    });
   }
 
   /** The connection has ended: what is borrowed stays, and nobody waits for its return. */

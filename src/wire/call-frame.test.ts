@@ -17,11 +17,13 @@ interface Fields {
 
 function callOf(fields: Fields): Call {
   return {
-    parent: fields.requestId === undefined ? undefined : { requestId: fields.requestId, route: fields.route ?? "" },
     template: { multiplexedModelId: fields.modelId ?? "" },
-    deadlineMs: fields.deadlineMs ?? Infinity,
-    timeoutMs: fields.timeoutMs ?? 0,
-    priority: fields.priority ?? 0,
+    terms: {
+      parent: fields.requestId === undefined ? undefined : { requestId: fields.requestId, route: fields.route ?? "" },
+      deadlineMs: fields.deadlineMs ?? Infinity,
+      timeoutMs: fields.timeoutMs ?? 0,
+      priority: fields.priority ?? 0,
+    },
   } as Call;
 }
 

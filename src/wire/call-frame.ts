@@ -1,5 +1,5 @@
 import { ProtocolError, SerializationError } from "../core/errors.ts";
-import type { Call } from "../core/handle/call.ts";
+import { type Call, noTerms } from "../core/handle/call.ts";
 import type { ByteReader } from "./codec/reader.ts";
 import type { ByteWriter } from "./codec/writer.ts";
 import { MetaField } from "./frames.ts";
@@ -33,32 +33,35 @@ export const noMeta: Readonly<CallMeta> = {
 
 /** The fields that a call must state; 0 if all are at their defaults, as for most calls. */
 export function metaMask(call: Call, sharesClock: boolean): number {
-  const { parent, template } = call;
+  const { terms, template } = call;
+  if (terms === noTerms && template.multiplexedModelId === "") return 0;
+  const { parent, deadlineMs, priority } = terms;
   let mask = 0;
   if (parent !== undefined) {
     mask |= MetaField.REQUEST_ID;
     if (parent.route !== "") mask |= MetaField.ROUTE;
   }
   if (template.multiplexedModelId !== "") mask |= MetaField.MODEL_ID;
-  if (call.deadlineMs !== Infinity) mask |= sharesClock ? MetaField.DEADLINE | MetaField.SENT : MetaField.DEADLINE;
-  if (call.priority !== 0) mask |= MetaField.PRIORITY;
+  if (deadlineMs !== Infinity) mask |= sharesClock ? MetaField.DEADLINE | MetaField.SENT : MetaField.DEADLINE;
+  if (priority !== 0) mask |= MetaField.PRIORITY;
   return mask;
 }
 
 /** Writes the fields of `mask`, padded so that the arguments behind them are aligned to 8 bytes. */
 export function writeMeta(out: ByteWriter, mask: number, call: Call, nowMs: number): void {
+  const { parent, deadlineMs, timeoutMs, priority } = call.terms;
   const start = out.at;
   out.ensure(4);
   out.at += 4;
-  if (mask & MetaField.REQUEST_ID) writeText(out, call.parent!.requestId);
-  if (mask & MetaField.ROUTE) writeText(out, call.parent!.route);
+  if (mask & MetaField.REQUEST_ID) writeText(out, parent!.requestId);
+  if (mask & MetaField.ROUTE) writeText(out, parent!.route);
   if (mask & MetaField.MODEL_ID) writeText(out, call.template.multiplexedModelId);
   if (mask & MetaField.DEADLINE) {
     // What is left travels, not the time of day: the clocks of two machines differ.
-    out.f64(Math.max(0, call.deadlineMs - nowMs));
-    out.f64(call.timeoutMs);
+    out.f64(Math.max(0, deadlineMs - nowMs));
+    out.f64(timeoutMs);
   }
-  if (mask & MetaField.PRIORITY) out.f64(call.priority);
+  if (mask & MetaField.PRIORITY) out.f64(priority);
   if (mask & MetaField.SENT) out.f64(nowMs);
   const padding = -(out.at - start) & 7;
   out.ensure(padding);

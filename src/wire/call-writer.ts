@@ -1,7 +1,8 @@
 import type { EncodedBody } from "../core/contracts/replica-client.ts";
 import { SerializationError } from "../core/errors.ts";
-import type { Call } from "../core/handle/call.ts";
+import type { Call, CallTemplate } from "../core/handle/call.ts";
 import { metaMask, writeMeta } from "./call-frame.ts";
+import type { Format } from "./codec/format.ts";
 import { BULK_BYTES, CallFlag, FrameType, HEADER_BYTES, MetaField } from "./frames.ts";
 import type { Lane } from "./lane.ts";
 import type { Lender } from "./lender.ts";
@@ -15,6 +16,16 @@ export interface CallWriterOptions {
   bulkLane(): Lane;
 }
 
+/** What is the same for all calls of one template on one lane: most callers make the same call over and over. */
+interface Plan {
+  readonly template: CallTemplate;
+  readonly lane: Lane;
+  readonly spinUs: number;
+  readonly method: number;
+  readonly flags: number;
+  readonly format: Format;
+}
+
 /** Writes the CALL frames of one connection, and names methods to its lanes before their first use there. */
 export class CallWriter {
   readonly #context: WireContext;
@@ -22,9 +33,15 @@ export class CallWriter {
   readonly #bulkLane: () => Lane;
   readonly #lender: Lender | undefined;
   readonly #methods = new Map<string, number>();
+  /** The same for each `spinUs`: what the replica is asked for goes with the number, and costs a call nothing. */
+  readonly #spinning = new Map<number, Map<string, number>>();
+  #announced = 0;
+  /** What the replica is asked to spin after the calls that are written from now on, in whole microseconds. */
+  spinUs = 0;
   /** Where the last frame was written. */
   lane: Lane | undefined = undefined;
   #busy = false;
+  #plan: Plan | undefined = undefined;
 
   constructor(context: WireContext, options: CallWriterOptions) {
     this.#context = context;
@@ -45,30 +62,25 @@ export class CallWriter {
    */
   write(lane: Lane, call: Call, id: number): number {
     const { template, body } = call;
-    const { formats, clock } = this.#context;
-    const method = this.#announce(lane, template.method);
     const lender = this.#lender;
     const isByValue = lender !== undefined && !template.byReference;
     let mask = metaMask(call, this.#sharesClock);
     if (isByValue) mask |= MetaField.BY_VALUE;
-    const request = formats.byName(template.requestSerialization);
-    const flags =
-      (template.stream ? CallFlag.STREAM : 0) |
-      (template.broadcast ? CallFlag.BROADCAST : 0) |
-      (mask === 0 ? 0 : CallFlag.META) |
-      (body === undefined ? 0 : CallFlag.KEPT) |
-      (request.number << 4) |
-      (formats.byName(template.responseSerialization).number << 6);
+    let plan = this.#plan;
+    if (plan === undefined || plan.template !== template || plan.lane !== lane || plan.spinUs !== this.spinUs)
+      plan = this.#plan = this.#planFor(lane, template);
+    const { method, format } = plan;
+    const flags = plan.flags | (mask === 0 ? 0 : CallFlag.META) | (body === undefined ? 0 : CallFlag.KEPT);
     const { writer } = lane;
     const { out } = writer;
     const start = writer.begin(FrameType.CALL, flags, method, id);
     this.#busy = true;
     try {
       out.f64(call.sequence);
-      if (mask !== 0) writeMeta(out, mask, call, call.deadlineMs === Infinity ? 0 : clock.now());
+      if (mask !== 0) writeMeta(out, mask, call, call.deadlineMs === Infinity ? 0 : this.#context.clock.now());
       if (isByValue) out.sink = undefined;
-      if (body === undefined) request.encodeArgs(call.args!, out);
-      else if (lender !== undefined) lender.append(out, body, request);
+      if (body === undefined) format.encodeArgs(call.args!, out);
+      else if (lender !== undefined) lender.append(out, body, format);
       else out.append(body.bytes, body.start, body.end);
       this.#checkSize(out.at - start - HEADER_BYTES);
     } catch (error) {
@@ -91,6 +103,17 @@ export class CallWriter {
     return this.#end(lane, start);
   }
 
+  #planFor(lane: Lane, template: CallTemplate): Plan {
+    const { formats } = this.#context;
+    const format = formats.byName(template.requestSerialization);
+    const flags =
+      (template.stream ? CallFlag.STREAM : 0) |
+      (template.broadcast ? CallFlag.BROADCAST : 0) |
+      (format.number << 4) |
+      (formats.byName(template.responseSerialization).number << 6);
+    return { template, lane, spinUs: this.spinUs, method: this.#announce(lane, template.method), flags, format };
+  }
+
   #end(lane: Lane, start: number): number {
     this.lane = lane;
     const position = lane.writer.handedBytes + start;
@@ -99,22 +122,31 @@ export class CallWriter {
   }
 
   #announce(lane: Lane, method: string): number {
-    let number = this.#methods.get(method);
+    const { spinUs } = this;
+    const numbers = spinUs === 0 ? this.#methods : this.#numbersFor(spinUs);
+    let number = numbers.get(method);
     if (number === undefined) {
-      number = this.#methods.size;
+      number = this.#announced;
       if (number > 0xffff)
         throw new SerializationError("More than 65,536 different methods were called on one replica.", {
           path: "methodName",
         });
-      this.#methods.set(method, number);
+      numbers.set(method, number);
+      this.#announced++;
     }
     if (lane.methods[number] === undefined) {
       lane.methods[number] = method;
-      const start = lane.writer.begin(FrameType.METHOD, 0, number, 0);
+      const start = lane.writer.begin(FrameType.METHOD, 0, number, spinUs);
       lane.writer.out.utf8(method);
       lane.writer.end(start);
     }
     return number;
+  }
+
+  #numbersFor(spinUs: number): Map<string, number> {
+    let numbers = this.#spinning.get(spinUs);
+    if (numbers === undefined) this.#spinning.set(spinUs, (numbers = new Map()));
+    return numbers;
   }
 
   #checkSize(bytes: number): void {

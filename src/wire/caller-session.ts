@@ -13,6 +13,7 @@ import { Lane, type LaneOwner } from "./lane.ts";
 import { Loans } from "./loans.ts";
 import { anyLooksLarge } from "./looks-large.ts";
 import { writePreamble } from "./preamble.ts";
+import { ReplySpin } from "./reply-spin.ts";
 import { StreamOrder } from "./stream-order.ts";
 import type { Transport } from "./transport.ts";
 import type { WireContext } from "./wire-context.ts";
@@ -39,6 +40,8 @@ export class CallerSession implements ReplicaClient, LaneOwner {
   #deferred: Call[] = [];
   readonly #reader = new ByteReader(new Uint8Array(0), 0, 0);
   readonly #connection: number = CallerSession.#connections++ & 0xff;
+  /** There is one from the first call with `spinUs` on. */
+  #spin: ReplySpin | undefined = undefined;
   readonly #small: Lane;
   #bulk: Lane | undefined = undefined;
   #closed = false;
@@ -72,9 +75,10 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     }
     const { body } = call;
     const large = body === undefined ? anyLooksLarge(call.args!, BULK_BYTES) : body.end - body.start > BULK_BYTES;
+    const lane = large ? this.#bulkLane() : this.#small;
     try {
-      const position = this.#writer.write(large ? this.#bulkLane() : this.#small, call, this.#calls.nextId());
-      this.#calls.add(call, position, this.#writer.lane === this.#bulk);
+      if (call.template.spinUs > 0) this.#writeSpinning(lane, call);
+      else this.#write(lane, call);
     } finally {
       if (this.#deferred.length > 0) this.#sendDeferred();
     }
@@ -132,7 +136,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
         this.#finish(id, call, aux);
         if (call.state !== CallState.SETTLED) {
           call.state = CallState.SETTLED;
-          call.sink.resolve(value);
+          call.resolve(value);
         }
         if (lane === this.#small && end - start > BULK_BYTES) this.#bulkLane();
         return;
@@ -140,6 +144,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
       case FrameType.ITEM: {
         const call = this.#calls.get(id);
         if (call === undefined) return this.#unread(reader, flags);
+        this.#spin?.answered(id);
         if (call.state === CallState.SETTLED) {
           this.#unread(reader, flags);
           this.#order.drop(call);
@@ -162,7 +167,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
           if (!isEnd) settleWithError(call, error);
           else if (call.state !== CallState.SETTLED) {
             call.state = CallState.SETTLED;
-            call.sink.resolve(undefined);
+            call.resolve(undefined);
           }
         });
         return;
@@ -173,6 +178,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
         // The arguments come back as they were when the call was made; the caller's own may have changed since.
         if (call.body === undefined) this.#takeBack(call, reader);
         this.#calls.remove(id);
+        this.#spin?.answered(id);
         this.#listener.onRefused(call, flags & RefuseFlag.DRAINING ? "draining" : "full", aux);
         return;
       }
@@ -196,6 +202,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     if (this.#closed) return;
     this.#closed = true;
     this.#order.clear();
+    this.#spin?.stop();
     const lost = this.#calls.drain().map(({ call, position, bulk }) => {
       const { writer } = bulk ? this.#bulk! : this.#small;
       const written = writer.handedBytes > position;
@@ -216,6 +223,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
   #finish(id: number, call: Call, othersOngoing: number): void {
     this.#calls.remove(id);
     call.body?.leave?.(call);
+    this.#spin?.answered(id);
     this.#listener.onFinished(call, othersOngoing);
   }
 
@@ -233,6 +241,28 @@ export class CallerSession implements ReplicaClient, LaneOwner {
   /** A value that nobody wants. */
   #unread(reader: ByteReader, flags: number): undefined {
     this.#loans?.borrower.discard(reader, this.#context.formats.byNumber((flags >> 4) & 3), false);
+  }
+
+  #write(lane: Lane, call: Call): void {
+    const position = this.#writer.write(lane, call, this.#calls.nextId());
+    this.#calls.add(call, position, this.#writer.lane === this.#bulk);
+  }
+
+  #writeSpinning(lane: Lane, call: Call): void {
+    const { clock, poller } = this.#context;
+    if (poller === undefined) {
+      this.#write(lane, call);
+      return;
+    }
+    const { spinUs } = call.template;
+    this.#spin ??= new ReplySpin(clock, poller);
+    this.#writer.spinUs = this.#spin.sending(spinUs) ? Math.min(Math.ceil(spinUs), 0xffff_ffff) : 0;
+    try {
+      this.#write(lane, call);
+    } finally {
+      this.#writer.spinUs = 0;
+    }
+    this.#spin.sent(call.wireId);
   }
 
   #value(reader: ByteReader, flags: number): unknown {

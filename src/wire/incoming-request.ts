@@ -1,67 +1,62 @@
 import type { RefusalReason } from "../core/contracts/replica-client.ts";
-import type { IncomingCall, Peer } from "../core/replica/incoming-call.ts";
-import type { CallMeta } from "./call-frame.ts";
+import { IncomingCall } from "../core/replica/incoming-call.ts";
+import type { Peer } from "../core/replica/peer.ts";
+import { type CallMeta, noMeta, readMeta } from "./call-frame.ts";
 import { encodeThrown } from "./codec/thrown.ts";
 import type { Format } from "./codec/format.ts";
 import type { ByteReader } from "./codec/reader.ts";
-import { BULK_BYTES, ErrorFlag, FrameType, RefuseFlag, saturate16 } from "./frames.ts";
+import type { FrameHeader } from "./frame-reader.ts";
+import { BULK_BYTES, CallFlag, ErrorFlag, FrameType, RefuseFlag, saturate16 } from "./frames.ts";
 import { looksLarge } from "./looks-large.ts";
 import type { ReplicaSession } from "./replica-session.ts";
 
-export interface IncomingFields {
-  readonly id: number;
-  readonly method: string;
-  readonly stream: boolean;
-  readonly broadcast: boolean;
-  /** The caller has the arguments still, as they were. */
-  readonly kept: boolean;
-  readonly sequence: number;
-  readonly meta: Readonly<CallMeta>;
-  readonly deadlineMs: number;
-  readonly request: Format;
-  readonly reply: Format;
-  readonly reader: ByteReader;
-}
-
 /** The replica's side of one call on a connection. */
-export class IncomingRequest implements IncomingCall {
-  readonly peer: Peer;
+export class IncomingRequest extends IncomingCall {
   readonly id: number;
   readonly method: string;
-  readonly stream: boolean;
-  readonly broadcast: boolean;
   readonly deadlineMs: number;
-  worker: { cancelled(reason: unknown): void } | undefined = undefined;
-  onCredit: (() => void) | undefined = undefined;
   readonly #session: ReplicaSession;
-  readonly #kept: boolean;
+  readonly #flags: number;
   readonly #sequence: number;
   readonly #meta: Readonly<CallMeta>;
-  readonly #request: Format;
-  readonly #reply: Format;
   #reader: ByteReader | undefined;
   #open = true;
   #items = 0;
   #creditItems: number;
   #creditBytes: number;
 
-  constructor(session: ReplicaSession, fields: IncomingFields) {
+  /** @param frame a CALL; its body is read up to the arguments. */
+  constructor(
+    session: ReplicaSession,
+    method: string,
+    frame: { readonly header: FrameHeader; readonly reader: ByteReader },
+  ) {
+    super();
+    const { header, reader } = frame;
+    const { clock, limits } = session.context;
     this.#session = session;
-    this.peer = session;
-    this.id = fields.id;
-    this.method = fields.method;
-    this.stream = fields.stream;
-    this.broadcast = fields.broadcast;
-    this.deadlineMs = fields.deadlineMs;
-    this.#kept = fields.kept;
-    this.#sequence = fields.sequence;
-    this.#meta = fields.meta;
-    this.#request = fields.request;
-    this.#reply = fields.reply;
-    this.#reader = fields.reader;
-    const { limits } = session.context;
+    this.id = header.id;
+    this.method = method;
+    this.#flags = header.flags;
+    this.#sequence = reader.f64();
+    const meta = header.flags & CallFlag.META ? readMeta(reader) : noMeta;
+    this.#meta = meta;
+    this.deadlineMs = meta.remainingMs === Infinity ? Infinity : deadlineOf(meta, clock.now());
+    this.#reader = reader;
     this.#creditItems = limits.streamWindowItems;
     this.#creditBytes = limits.streamWindowBytes;
+  }
+
+  get peer(): Peer {
+    return this.#session;
+  }
+
+  get stream(): boolean {
+    return (this.#flags & CallFlag.STREAM) !== 0;
+  }
+
+  get broadcast(): boolean {
+    return (this.#flags & CallFlag.BROADCAST) !== 0;
   }
 
   get requestId(): string {
@@ -87,12 +82,12 @@ export class IncomingRequest implements IncomingCall {
   args(): unknown[] {
     const reader = this.#reader!;
     this.#reader = undefined;
-    return this.#request.decodeArgs(reader);
+    return this.#format(4).decodeArgs(reader);
   }
 
   /** If nobody has read the arguments, nobody will. */
   discardArgs(): void {
-    if (this.#reader !== undefined) this.#session.loans!.borrower.discard(this.#reader, this.#request, true);
+    if (this.#reader !== undefined) this.#session.loans!.borrower.discard(this.#reader, this.#format(4), true);
     this.#reader = undefined;
   }
 
@@ -115,7 +110,7 @@ export class IncomingRequest implements IncomingCall {
   refuse(reason: RefusalReason, othersOngoing: number): void {
     if (!this.#open) return;
     const reader = this.#reader!;
-    const { writer } = this.#session.lane(!this.#kept && reader.end - reader.at > BULK_BYTES);
+    const { writer } = this.#session.lane(!this.#isKept && reader.end - reader.at > BULK_BYTES);
     const start = writer.begin(
       FrameType.REFUSE,
       reason === "draining" ? RefuseFlag.DRAINING : 0,
@@ -123,7 +118,7 @@ export class IncomingRequest implements IncomingCall {
       this.id,
     );
     // They go back to a caller that has not kept them: those it has now may have changed since it made the call.
-    if (!this.#kept) {
+    if (!this.#isKept) {
       writer.out.append(reader.bytes, reader.at, reader.end);
       this.#reader = undefined;
     }
@@ -157,15 +152,25 @@ export class IncomingRequest implements IncomingCall {
     if (this.#creditItems > 0 && this.#creditBytes > 0) this.onCredit?.();
   }
 
-  /** The caller has cancelled, or is gone (`reason` undefined and nothing is sent any more). */
-  cancelled(reason: unknown, gone: boolean): void {
-    if (gone) this.#open = false;
-    this.worker?.cancelled(reason);
+  /** The caller is gone: nothing is sent any more. */
+  orphaned(): void {
+    this.#open = false;
+    this.cancelled(undefined);
+  }
+
+  /** The caller has the arguments still, as they were. */
+  get #isKept(): boolean {
+    return (this.#flags & CallFlag.KEPT) !== 0;
+  }
+
+  /** @param shift where its number is among the flags: 4 for the arguments, 6 for the reply. */
+  #format(shift: 4 | 6): Format {
+    return this.#session.context.formats.byNumber((this.#flags >> shift) & 3);
   }
 
   /** Writes a value where it travels best; returns its size. */
   #value(type: number, aux: number, value: unknown, root: "result" | "item"): number {
-    const format = this.#reply;
+    const format = this.#format(6);
     const session = this.#session;
     const lender = session.loans?.lender;
     const lane = session.lane(looksLarge(value, BULK_BYTES));
@@ -200,4 +205,9 @@ export class IncomingRequest implements IncomingCall {
     this.#open = false;
     this.#session.forget(this);
   }
+}
+
+/** A replica whose event loop was blocked reads late: where the clock is shared, that is no reason to give more time. */
+function deadlineOf({ remainingMs, sentMs }: Readonly<CallMeta>, nowMs: number): number {
+  return (sentMs === undefined ? nowMs : Math.min(sentMs, nowMs)) + remainingMs;
 }

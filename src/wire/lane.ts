@@ -17,6 +17,8 @@ export class Lane implements TransportReceiver {
   readonly writer: SlabWriter;
   /** Methods that were named on this lane, by number: announced ones on the caller's side, received ones on the replica's. */
   readonly methods: (string | undefined)[] = [];
+  /** Microseconds for which the replica is asked to spin after a call of a method, by its number. */
+  readonly spinUs: (number | undefined)[] = [];
   readonly #reader: FrameReader;
   readonly #owner: LaneOwner;
   #closed = false;

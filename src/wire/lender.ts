@@ -61,7 +61,7 @@ export class Lender implements BinarySink {
       this.#offer();
       return undefined;
     }
-    const region = this.#options.sharing.memory!.store(bytes);
+    const region = this.#options.sharing.memory?.store(bytes);
     if (region === undefined) return undefined;
     this.taken.push({ region, at });
     this.#takenBytes += bytes.byteLength;
@@ -151,9 +151,9 @@ export class Lender implements BinarySink {
     if (this.#state !== State.SILENT) return;
     this.#state = State.OFFERED;
     this.#options.clock.nextTurn(() => {
-      const memory = this.#options.sharing.memory;
-      if (this.#state !== State.OFFERED || memory === undefined) return;
-      this.#options.send(FrameType.LEND, (out) => out.append(memory.offer));
+      this.#options.sharing.whenOpen(({ offer }) => {
+        if (this.#state === State.OFFERED) this.#options.send(FrameType.LEND, (out) => out.append(offer));
+      });
     });
   }
 

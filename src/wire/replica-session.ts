@@ -1,15 +1,15 @@
 import { ProtocolError, SerializationError } from "../core/errors.ts";
-import type { Peer } from "../core/replica/incoming-call.ts";
+import type { Peer } from "../core/replica/peer.ts";
 import type { Replica } from "../core/replica/replica.ts";
-import { type CallMeta, noMeta, readMeta } from "./call-frame.ts";
 import { Header } from "./codec/tags.ts";
 import { decodeThrown } from "./codec/thrown.ts";
 import { ByteReader } from "./codec/reader.ts";
 import type { FrameHeader } from "./frame-reader.ts";
-import { CALL_INDEX_MASK, CallFlag, CancelFlag, FrameType, saturate16 } from "./frames.ts";
+import { CALL_INDEX_MASK, CancelFlag, FrameType, saturate16 } from "./frames.ts";
 import { IncomingRequest } from "./incoming-request.ts";
 import { Lane, type LaneOwner } from "./lane.ts";
 import { Loans } from "./loans.ts";
+import { RequestSpin } from "./request-spin.ts";
 import type { Transport } from "./transport.ts";
 import type { WireContext } from "./wire-context.ts";
 
@@ -31,6 +31,7 @@ export class ReplicaSession implements Peer, LaneOwner {
   readonly #options: ReplicaSessionOptions;
   readonly #calls: (IncomingRequest | undefined)[] = [];
   readonly #reader = new ByteReader(new Uint8Array(0), 0, 0);
+  #spin: RequestSpin | undefined = undefined;
   #small: Lane | undefined = undefined;
   #bulk: Lane | undefined = undefined;
   #joined = false;
@@ -66,6 +67,10 @@ export class ReplicaSession implements Peer, LaneOwner {
   /** The same id as at the caller, which does not send it. */
   requestIdOf(sequence: number): string {
     return `${this.#options.peerId.slice(0, 12)}-${sequence.toString(36)}`;
+  }
+
+  calls(): readonly IncomingRequest[] {
+    return this.#calls.filter((call) => call !== undefined);
   }
 
   free(othersOngoing: number): void {
@@ -106,11 +111,12 @@ export class ReplicaSession implements Peer, LaneOwner {
         return;
       case FrameType.METHOD:
         lane.methods[header.aux] = reader.utf8(end - start);
+        lane.spinUs[header.aux] = header.id;
         return;
       case FrameType.CANCEL: {
         const request = this.#find(header.id);
         const reason = header.flags & CancelFlag.REASON ? decodeThrown(reader, this.context.formats) : undefined;
-        request?.cancelled(reason, false);
+        request?.cancelled(reason);
         return;
       }
       case FrameType.CREDIT: {
@@ -131,41 +137,30 @@ export class ReplicaSession implements Peer, LaneOwner {
   onLaneClosed(_lane: Lane, _error: Error | undefined): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#spin?.stop();
     this.#small?.transport.close();
     this.#bulk?.transport.close();
-    const calls = this.#calls.filter((call) => call !== undefined);
+    const calls = this.calls();
     this.#calls.length = 0;
     this.loans?.close();
-    for (const call of calls) call.cancelled(undefined, true);
+    for (const call of calls) call.orphaned();
     this.#replica.leave(this);
     this.#options.onClosed();
   }
 
   #call(lane: Lane, header: FrameHeader, reader: ByteReader): void {
-    const { id, flags } = header;
-    const { clock, formats, limits } = this.context;
+    const { id } = header;
+    const { limits } = this.context;
     const method = lane.methods[header.aux];
     if (method === undefined)
       throw new ProtocolError(`A call names method ${header.aux}, which was not announced on its lane.`);
+    const spinUs = lane.spinUs[header.aux]!;
+    if (spinUs > 0) this.#spinFor(spinUs);
     const index = id & CALL_INDEX_MASK;
     if (this.#calls[index] !== undefined) throw new ProtocolError(`A call has the id ${id}, whose place is in use.`);
     if (index >= limits.maxConcurrentCalls)
       throw new ProtocolError(`More than ${limits.maxConcurrentCalls} calls are open on one connection.`);
-    const sequence = reader.f64();
-    const meta = flags & CallFlag.META ? readMeta(reader) : noMeta;
-    const request = new IncomingRequest(this, {
-      id,
-      method,
-      stream: (flags & CallFlag.STREAM) !== 0,
-      broadcast: (flags & CallFlag.BROADCAST) !== 0,
-      kept: (flags & CallFlag.KEPT) !== 0,
-      sequence,
-      meta,
-      deadlineMs: meta.remainingMs === Infinity ? Infinity : deadlineOf(meta, clock.now()),
-      request: formats.byNumber((flags >> 4) & 3),
-      reply: formats.byNumber((flags >> 6) & 3),
-      reader,
-    });
+    const request = new IncomingRequest(this, method, { header, reader });
     this.#calls[index] = request;
     const mayRefer = this.loans !== undefined && ((reader.bytes[reader.at] ?? 0) & Header.SHARED) !== 0;
     this.#replica.accept(request);
@@ -174,13 +169,13 @@ export class ReplicaSession implements Peer, LaneOwner {
     this.loans!.borrower.check();
   }
 
+  #spinFor(us: number): void {
+    const { clock, poller } = this.context;
+    if (poller !== undefined) (this.#spin ??= new RequestSpin(clock, poller)).called(us);
+  }
+
   #find(id: number): IncomingRequest | undefined {
     const request = this.#calls[id & CALL_INDEX_MASK];
     return request?.id === id ? request : undefined;
   }
-}
-
-/** A replica whose event loop was blocked reads late: where the clock is shared, that is no reason to give more time. */
-function deadlineOf({ remainingMs, sentMs }: Readonly<CallMeta>, nowMs: number): number {
-  return (sentMs === undefined ? nowMs : Math.min(sentMs, nowMs)) + remainingMs;
 }

@@ -1,5 +1,6 @@
 import { ByteWriter } from "./codec/writer.ts";
-import { FLUSH_BYTES, HEADER_BYTES } from "./frames.ts";
+import { FlushPace } from "./flush-pace.ts";
+import { HEADER_BYTES } from "./frames.ts";
 import type { Transport } from "./transport.ts";
 
 const SLAB_BYTES = 65_536;
@@ -17,6 +18,7 @@ const SMALL_FLUSHES = 64;
 export class SlabWriter {
   readonly out: ByteWriter;
   readonly #transport: Transport;
+  readonly #pace: FlushPace;
   /** Bytes handed to the transport since it was connected. */
   handedBytes = 0;
   /** What the transport holds on to while it is busy. */
@@ -31,10 +33,12 @@ export class SlabWriter {
 
   constructor(transport: Transport) {
     this.#transport = transport;
+    this.#pace = new FlushPace(transport.preemptions);
     this.out = new ByteWriter(new Uint8Array(SLAB_BYTES));
     this.#flushLater = () => {
       this.#scheduled = false;
       this.flush();
+      this.#pace.turnEnded();
     };
   }
 
@@ -60,8 +64,10 @@ export class SlabWriter {
   end(start: number): void {
     const { out } = this;
     out.view.setUint32(start, out.at - start - HEADER_BYTES, true);
-    if (out.at >= FLUSH_BYTES) this.flush();
-    else this.schedule();
+    this.schedule();
+    if (out.at < this.#pace.bytes) return;
+    this.flush();
+    this.#pace.flushed();
   }
 
   /** Takes a frame whose body is written, but not ended, over to another connection; returns where it begins there. */

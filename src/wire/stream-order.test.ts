@@ -9,7 +9,7 @@ function stream(): Call & { readonly got: unknown[]; readonly ended: number[] } 
     state: CallState.SENT,
     got,
     ended: [],
-    sink: { item: (value: unknown, bytes: number) => got.push([value, bytes]) },
+    item: (value: unknown, bytes: number) => got.push([value, bytes]),
   } as never;
 }
 

@@ -17,7 +17,7 @@ export class StreamOrder {
       return;
     }
     call.items++;
-    call.sink.item(value, bytes);
+    call.item(value, bytes);
     if (this.#parked.size > 0) this.#release(call);
   }
 
@@ -61,7 +61,7 @@ export class StreamOrder {
       if (next === undefined) break;
       parked.items.delete(call.items & 0xffff);
       call.items++;
-      call.sink.item(next.value, next.bytes);
+      call.item(next.value, next.bytes);
     }
     if (parked.end !== undefined && call.items >= parked.end.items) {
       this.#parked.delete(call);

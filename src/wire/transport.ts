@@ -14,6 +14,8 @@ export interface Transport {
   write(bytes: Uint8Array): boolean;
   /** Whether it is connected; until it is, nothing is written, and `onWritable` tells when. */
   readonly connected: boolean;
+  /** How often this process had to give up a core while it had work, since some start. Absent: handing over early does not pay here. */
+  readonly preemptions?: (() => number) | undefined;
   /** Begins to deliver what arrives. Called once, before anything else. */
   start(receiver: TransportReceiver): void;
   /** Runs `fn` once when the current turn's work is done: the time to flush. */

@@ -132,11 +132,11 @@ class Client {
       open: () => opened.connect(address),
       listener: {
         onFinished() {},
-        onRefused: (call) => call.sink.reject(new Error("refused")),
+        onRefused: (call) => call.reject(new Error("refused")),
         onFree() {},
         onDraining: () => draining.resolve(),
         onLost: (error, calls) => {
-          for (const { call } of calls) call.sink.reject(error);
+          for (const { call } of calls) call.reject(error);
           lost.resolve(error);
         },
       },

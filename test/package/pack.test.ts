@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -39,6 +39,7 @@ beforeAll(async () => {
     "package.json",
     "tsconfig.json",
     "tsconfig.build.json",
+    "rolldown.config.ts",
     "README.md",
     "LICENSE",
     "CHANGELOG.md",
@@ -83,11 +84,33 @@ test("holds the build and the documents, not the sources or tests", () => {
   expect(existsSync(join(installed, "src"))).toBe(false);
 });
 
+test("holds what is started by name, and few files to load", () => {
+  expect(files.filter((file) => file.endsWith(".js")).toSorted()).toEqual([
+    "dist/driver.js",
+    "dist/index.js",
+    "dist/instances.js",
+    "dist/mapped-memory.js",
+    "dist/process-replica-main.js",
+    "dist/process-replica.js",
+    "dist/runtime.js",
+    "dist/testing/index.js",
+    "dist/thread-replica-main.js",
+  ]);
+});
+
 test("every relative import of the build leads to a file of the build", () => {
-  for (const file of globSync("dist/**/*.js", { cwd: installed })) {
+  let found = 0;
+  for (const file of globSync("dist/**/*.{js,d.ts}", { cwd: installed })) {
     const text = readFileSync(join(installed, file), "utf8");
-    expect(text, file).not.toMatch(/(?:from|import\()\s*"\.[^"]*\.ts"/);
+    for (const [, path] of text.matchAll(/(?:^import|from|import\()\s*"(\.[^"]*)"/gm)) {
+      const target = join(installed, dirname(file), path!);
+      // Declarations name each other as the sources do.
+      const exists = file.endsWith(".js") ? existsSync(target) : existsSync(target.replace(/\.[jt]s$/, ".d.ts"));
+      expect(exists, `${file} imports ${path}`).toBe(true);
+      found++;
+    }
   }
+  expect(found).toBeGreaterThan(100);
 });
 
 test("the README's program runs where the package is installed, and exits by itself", async () => {
@@ -96,6 +119,68 @@ test("the README's program runs where the package is installed, and exits by its
   const { stdout, stderr } = await run(process.execPath, [file], { cwd: folder, timeout: 30_000 });
   expect({ stdout, stderr }).toEqual({ stdout: "Hello world!\n", stderr: "" });
 }, 40_000);
+
+test("it runs from CommonJS, and a stack begins in the user's code", async () => {
+  const file = join(folder, "app.cjs");
+  writeFileSync(
+    file,
+    `const { deployment, serve } = require("heliostat");
+class Model {
+  predict() {
+    throw new Error("no model");
+  }
+}
+async function main() {
+  const handle = await serve.run(deployment(Model).bind());
+  await handle.predict.remote().catch((error) => console.log(error.stack.split("\\n").slice(0, 2).join(" ")));
+  await serve.shutdown();
+}
+main();
+`,
+  );
+  const { stdout, stderr } = await run(process.execPath, [file], { cwd: folder, timeout: 30_000 });
+  expect({ stdout, stderr }).toEqual({ stdout: `Error: no model     at Model.predict (${file}:4:11)\n`, stderr: "" });
+}, 40_000);
+
+test.each(["process", "thread"])(
+  "a replica in a %s shares its modules with the user's, and loads nothing that it does not need",
+  async (isolation) => {
+    const file = join(folder, `shared-${isolation}.js`);
+    writeFileSync(
+      file,
+      `import { createRequire } from "node:module";
+import { deployment, serve, UnknownMethodError } from "heliostat";
+const hasMsgpack = () => Object.keys(createRequire(import.meta.url).cache).some((path) => path.includes("msgpackr"));
+class Model {
+  // The runtime raises this error, and the user's import names its class.
+  async isSame() {
+    const error = await serve.getDeploymentHandle("Model").missing.remote().catch((thrown) => thrown);
+    return error.constructor === UnknownMethodError;
+  }
+  async loaded() {
+    const unneeded = /^NativeModule (crypto|v8|fs\\/promises|internal\\/fs\\/promises)$/;
+    return { builtIn: process.moduleLoadList.filter((name) => unneeded.test(name)), hasMsgpack: hasMsgpack() };
+  }
+}
+const handle = await serve.run(deployment(Model, { isolation: "${isolation}" }).bind());
+const before = { driver: hasMsgpack(), replica: await handle.loaded.remote() };
+const isSame = await handle.isSame.remote();
+await handle.options({ requestSerialization: "msgpack" }).loaded.remote();
+const after = { driver: hasMsgpack(), replica: (await handle.loaded.remote()).hasMsgpack };
+console.log(JSON.stringify({ before, isSame, after }));
+await serve.shutdown();
+`,
+    );
+    const { stdout, stderr } = await run(process.execPath, [file], { cwd: folder, timeout: 30_000 });
+    expect(stderr).toBe("");
+    expect(JSON.parse(stdout)).toEqual({
+      before: { driver: false, replica: { builtIn: [], hasMsgpack: false } },
+      isSame: true,
+      after: { driver: true, replica: true },
+    });
+  },
+  40_000,
+);
 
 test("its types are found where the package is installed", async () => {
   writeFileSync(

@@ -2,10 +2,11 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { ContextStore } from "../../src/core/contracts/context-store.ts";
 import type { Log } from "../../src/core/contracts/log.ts";
 import type { RequestScope } from "../../src/core/handle/context.ts";
+import type { Peer } from "../../src/core/replica/peer.ts";
+import { type FakeCallFields, FakeIncomingCall } from "../../src/testing/fake-incoming-call.ts";
 import type { IncomingCall } from "../../src/core/replica/incoming-call.ts";
 import { ReplicaModels } from "../../src/core/replica/replica-models.ts";
 import type { ReplicaIdentity } from "../../src/core/replica/replica.ts";
-import { ActiveRequest } from "../../src/core/replica/request-scope.ts";
 import type { ReplicaFacilities, Workplace } from "../../src/core/replica/workplace.ts";
 import { ManualClock } from "../../src/testing/manual-clock.ts";
 
@@ -76,30 +77,24 @@ export class TestReplica {
 
   /** A request that runs until `end`. */
   request(modelId = "", options: Partial<Pick<IncomingCall, "deadlineMs" | "priority">> = {}): TestRequest {
-    return new TestRequest(this.#place, this.identity, { modelId, requestId: `r${this.#requests++}`, ...options });
+    return new TestRequest(this.#place, this.identity, {
+      multiplexedModelId: modelId,
+      requestId: `r${this.#requests++}`,
+      ...options,
+    });
   }
 }
 
+const nobody: Peer = { ongoing: 0, waiting: false, calls: () => [], free() {}, drain() {} };
+
 export class TestRequest {
-  readonly scope: ActiveRequest;
+  readonly scope: IncomingCall;
   readonly #place: TestWorkplace;
 
-  constructor(
-    place: TestWorkplace,
-    identity: ReplicaIdentity,
-    fields: { modelId: string; requestId: string } & Partial<IncomingCall>,
-  ) {
+  constructor(place: TestWorkplace, identity: ReplicaIdentity, fields: FakeCallFields) {
     this.#place = place;
-    const call = {
-      route: "",
-      priority: 0,
-      deadlineMs: Infinity,
-      timeoutMs: 0,
-      multiplexedModelId: fields.modelId,
-      ...fields,
-    };
-    this.scope = new ActiveRequest(call as IncomingCall, { identity, clock: place.clock });
-    this.scope.call.worker = this.scope;
+    this.scope = new FakeIncomingCall(nobody, fields);
+    this.scope.begin({ identity, clock: place.clock });
   }
 
   run<T>(fn: () => T): T {
@@ -112,8 +107,7 @@ export class TestRequest {
 
   /** Its work is over, as a replica notes it. */
   end(): void {
-    this.scope.call.worker = undefined;
-    for (const fn of this.scope.ends ?? []) fn();
+    this.scope.over();
   }
 }
 

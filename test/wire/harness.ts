@@ -10,6 +10,7 @@ import { CallerSession } from "../../src/wire/caller-session.ts";
 import { FormatTable } from "../../src/wire/codec/format.ts";
 import { StructuredFormat } from "../../src/wire/codec/structured.ts";
 import { defaultLimits, type Limits } from "../../src/wire/limits.ts";
+import type { Poller } from "../../src/wire/poller.ts";
 import type { SharedMemory } from "../../src/wire/shared-memory.ts";
 import { Sharing } from "../../src/wire/sharing.ts";
 import type { WireContext } from "../../src/wire/wire-context.ts";
@@ -19,7 +20,12 @@ export const token: Uint8Array = Uint8Array.from({ length: 32 }, (_, i) => i + 1
 
 export function wireContext(
   clock: ManualClock,
-  fields: { limits?: Partial<Limits>; peer?: number; memory?: SharedMemory | undefined } = {},
+  fields: {
+    limits?: Partial<Limits>;
+    peer?: number;
+    poller?: Poller | undefined;
+    memory?: SharedMemory | undefined;
+  } = {},
 ): WireContext {
   const limits = { ...defaultLimits, ...fields.limits };
   return {
@@ -28,7 +34,8 @@ export function wireContext(
     limits,
     token,
     peerId: new Uint8Array(16).fill(fields.peer ?? 7),
-    ...(fields.memory && { sharing: new Sharing(() => fields.memory) }),
+    poller: fields.poller,
+    ...(fields.memory && { sharing: new Sharing(() => Promise.resolve(fields.memory)) }),
   };
 }
 
@@ -56,6 +63,7 @@ export interface CallOptions {
   readonly priority?: number;
   readonly deadlineMs?: number;
   readonly timeoutMs?: number;
+  readonly spinUs?: number;
 }
 
 export type Outcome = { readonly value: unknown } | { readonly error: unknown };
@@ -75,12 +83,12 @@ export class TestCall extends Call {
         broadcast: options.broadcast ?? false,
         multiplexedModelId: options.modelId ?? "",
         byReference: options.byReference ?? true,
+        spinUs: options.spinUs ?? 0,
       },
-      undefined,
+      args,
+      12_345,
       {
-        args,
         parent: options.parent as RequestScope | undefined,
-        sequence: 12_345,
         priority: options.priority ?? 0,
         deadlineMs: options.deadlineMs ?? Infinity,
         timeoutMs: options.timeoutMs ?? 0,
@@ -131,6 +139,8 @@ export interface WireOptions {
   readonly maxOngoingRequests?: number;
   /** That of the replica. @default none */
   readonly memory?: SharedMemory;
+  /** The caller's, and the replica's. */
+  readonly pollers?: { readonly caller: Poller; readonly replica: Poller };
 }
 
 /** One replica, and callers connected to it by links that a test moves. */
@@ -166,7 +176,11 @@ export class Wire {
     });
     this.replica.open(target);
     this.acceptor = new Acceptor(
-      wireContext(this.clock, { limits: options.limits ?? {}, memory: options.memory }),
+      wireContext(this.clock, {
+        limits: options.limits ?? {},
+        poller: options.pollers?.replica,
+        memory: options.memory,
+      }),
       this.replica,
     );
   }
@@ -215,6 +229,7 @@ export class TestCaller {
       wireContext(wire.clock, {
         limits: wire.options.limits ?? {},
         peer: options.peer ?? 7,
+        poller: wire.options.pollers?.caller,
         memory: options.memory,
       });
     const listener: ReplicaClientListener = {

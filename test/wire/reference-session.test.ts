@@ -268,7 +268,7 @@ class Run {
       if (written) {
         each.lostBy = error;
         call.state = CallState.SETTLED;
-        call.sink.reject(error);
+        call.reject(error);
       } else {
         expect(each.started, `starts of unwritten call ${each.id}`).toBe(0);
         again.push(each);

@@ -465,8 +465,10 @@ describe("a peer that breaks the rules", () => {
     const setting = open({ limits: { maxMessageBytes: 4 * SIZE } });
     setting.near.store(filled(1));
     const { link, errors } = await borrowing(setting);
-    for (const bytes of frames) link.near.write(bytes);
-    await setting.wire.settle();
+    for (const bytes of frames) {
+      link.near.write(bytes);
+      await setting.wire.settle();
+    }
     expect(errors).toEqual([expect.any(ProtocolError)]);
     expect(setting.model.kept).toEqual([]);
     const mine = await setting.caller.ask("sum", [filled(2)]);
@@ -478,8 +480,10 @@ describe("a peer that breaks the rules", () => {
     const setting = open();
     setting.near.store(filled(1));
     const { link, errors } = await borrowing(setting);
-    for (const bytes of [lend(0), call(good)]) link.near.write(bytes);
-    await setting.wire.settle();
+    for (const bytes of [lend(0), call(good)]) {
+      link.near.write(bytes);
+      await setting.wire.settle();
+    }
     expect(errors).toEqual([]);
     expect(setting.model.kept).toEqual([filled(1)]);
   });

@@ -1,6 +1,6 @@
 import { ConfigError } from "../errors.ts";
 import type { Broadcast } from "../router/broadcast.ts";
-import { Call, type CallFields, CallState } from "./call.ts";
+import { Call, CallState } from "./call.ts";
 import type { MethodTarget } from "./method-target.ts";
 import { type CallSite, OutgoingCall } from "./outgoing-call.ts";
 import { waitAtMost } from "./response.ts";
@@ -10,21 +10,31 @@ type Settle = (value: unknown) => void;
 /** The call to one replica. */
 class BroadcastCall extends Call {
   readonly outcome: Promise<unknown>;
+  readonly #whole: BroadcastOutgoing;
+  readonly #resolve: Settle;
+  readonly #reject: Settle;
 
-  constructor(whole: BroadcastOutgoing, fields: CallFields) {
-    let resolve!: Settle;
-    let reject!: Settle;
-    super(
-      whole.target,
-      { resolve: (value) => resolve(value), reject: (error) => reject(whole.failureOf(error)), item: () => {} },
-      fields,
-    );
-    this.outcome = new Promise((onResult, onError) => {
-      resolve = onResult;
-      reject = onError;
-    });
-    this.outcome.catch(() => {});
+  constructor(whole: BroadcastOutgoing) {
+    super(whole.target, [], whole.sequence, whole.terms);
+    this.#whole = whole;
+    this.body = whole.body;
+    this.body?.join?.(this);
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    this.outcome = promise;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    promise.catch(() => {});
   }
+
+  resolve(value: unknown): void {
+    this.#resolve(value);
+  }
+
+  reject(error: unknown): void {
+    this.#reject(this.#whole.failureOf(error));
+  }
+
+  item(): void {}
 }
 
 /** A broadcast as its caller's side sees it: one deadline, one signal, one encoding of the arguments for all replicas. */
@@ -34,8 +44,8 @@ class BroadcastOutgoing extends OutgoingCall {
   readonly #fail: Settle;
   #broadcast: Broadcast | undefined = undefined;
 
-  constructor(target: MethodTarget, fields: CallFields, site: CallSite | undefined) {
-    super(target, fields, site);
+  constructor(target: MethodTarget, args: readonly unknown[], site: CallSite | undefined) {
+    super(target, args, site);
     const { promise, resolve, reject } = Promise.withResolvers<readonly Promise<unknown>[]>();
     promise.catch(() => {});
     this.results = promise;
@@ -52,13 +62,7 @@ class BroadcastOutgoing extends OutgoingCall {
       this.#end(error);
       return;
     }
-    const { parent, sequence, priority, deadlineMs, timeoutMs } = this;
-    this.#broadcast = target.router.broadcast(() => {
-      const call = new BroadcastCall(this, { args: [], parent, sequence, priority, deadlineMs, timeoutMs });
-      call.body = this.body;
-      call.body?.join?.(call);
-      return call;
-    });
+    this.#broadcast = target.router.broadcast(() => new BroadcastCall(this));
     this.#broadcast.calls.then(
       (calls) => {
         this.body?.leave?.(this);
@@ -135,7 +139,7 @@ export function broadcast(
   site: CallSite | undefined,
 ): BroadcastResponse {
   const { caller } = target;
-  const outgoing = new BroadcastOutgoing(target, caller.fields(target, args), site);
+  const outgoing = new BroadcastOutgoing(target, args, site);
   const response = new BroadcastResponse((resolve) =>
     resolve(outgoing.results.then((outcomes) => Promise.all(outcomes))),
   );

@@ -41,25 +41,36 @@ export interface CallSink {
 export const CallState = { NEW: 0, RESOLVING: 1, QUEUED: 2, SENT: 3, SETTLED: 4 } as const;
 export type CallState = (typeof CallState)[keyof typeof CallState];
 
-/** One request on its way: the only record that handle, router and wire share. */
-export class Call {
-  readonly template: CallTemplate;
-  readonly sink: CallSink;
-  /** The request during which this call was made, if any. */
+/** What a call inherits from the request during which it is made, or is given: shared by all calls that have the same. */
+export interface CallTerms {
+  /** The request during which the call is made, if any. */
   readonly parent: RequestScope | undefined;
-  /** Grows with each `.remote()` of the process: the order of service within a priority. */
-  readonly sequence: number;
   readonly priority: number;
   /** On the clock; Infinity if there is none. */
   readonly deadlineMs: number;
   /** The `timeoutMs` that set the deadline; 0 if there is none. */
   readonly timeoutMs: number;
+}
+
+/** Those of a call outside any request that is given nothing. */
+export const noTerms: CallTerms = Object.freeze({ parent: undefined, priority: 0, deadlineMs: Infinity, timeoutMs: 0 });
+
+/**
+ * One request on its way: the only record that handle, router and wire share.
+ *
+ * There may be a million of them in flight, so what most calls do not have is not a field of its own.
+ */
+export abstract class Call implements CallSink {
+  readonly template: CallTemplate;
+  readonly terms: CallTerms;
+  /** Grows with each `.remote()` of the process: the order of service within a priority. */
+  readonly sequence: number;
   /** Dropped once encoded, unless a user's routing policy wants to see them. */
   args: readonly unknown[] | undefined;
   body: EncodedBody | undefined = undefined;
   state: CallState = CallState.NEW;
-  /** When it began to wait, on the clock: for ageing. 0 until it waits. */
-  waitingSinceMs = 0;
+  /** When it began to wait, on the clock: for ageing. */
+  waitingSinceMs: number | undefined = undefined;
   /** The router's record of the replica that has it; kept after SETTLED until the replica's work has ended. */
   slot: unknown = undefined;
   /** The wire's own number for it on its connection. */
@@ -67,24 +78,30 @@ export class Call {
   /** Stream items that have arrived. */
   items = 0;
 
-  /** @param sink undefined: the call itself, of a subclass that is one. */
-  constructor(template: CallTemplate, sink: CallSink | undefined, fields: CallFields) {
+  constructor(template: CallTemplate, args: readonly unknown[], sequence: number, terms: CallTerms = noTerms) {
     this.template = template;
-    this.sink = sink ?? (this as unknown as CallSink);
-    this.args = fields.args;
-    this.parent = fields.parent;
-    this.sequence = fields.sequence;
-    this.priority = fields.priority;
-    this.deadlineMs = fields.deadlineMs;
-    this.timeoutMs = fields.timeoutMs;
+    this.args = args;
+    this.sequence = sequence;
+    this.terms = terms;
   }
-}
 
-export interface CallFields {
-  readonly args: readonly unknown[];
-  readonly parent: RequestScope | undefined;
-  readonly sequence: number;
-  readonly priority: number;
-  readonly deadlineMs: number;
-  readonly timeoutMs: number;
+  get parent(): RequestScope | undefined {
+    return this.terms.parent;
+  }
+
+  get priority(): number {
+    return this.terms.priority;
+  }
+
+  get deadlineMs(): number {
+    return this.terms.deadlineMs;
+  }
+
+  get timeoutMs(): number {
+    return this.terms.timeoutMs;
+  }
+
+  abstract resolve(value: unknown): void;
+  abstract reject(error: unknown): void;
+  abstract item(value: unknown, bytes: number): void;
 }

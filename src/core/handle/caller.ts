@@ -6,7 +6,7 @@ import type { BodyEncoder, ConnectReplica, EncodedBody } from "../contracts/repl
 import { Router } from "../router/router.ts";
 import type { RouterPolicy } from "../router/policy.ts";
 import type { CodeReference } from "../router/snapshot.ts";
-import { CallState, type CallFields } from "./call.ts";
+import { CallState, type CallTerms, noTerms } from "./call.ts";
 import type { RequestScope } from "./context.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { MethodTarget } from "./method-target.ts";
@@ -89,14 +89,13 @@ export class Caller {
 
   /** Makes a call and gives what `.remote()` returns. Never throws. */
   call(target: MethodTarget, args: readonly unknown[], remote: Function): CallResponse | CallStream {
-    const fields = this.fields(target, args);
     const site = this.site(remote);
     if (target.stream) {
-      const call = new StreamCall(target, fields, site);
+      const call = new StreamCall(target, args, site);
       this.#send(call);
       return new CallStream(call);
     }
-    const call = new ResponseCall(target, fields, site);
+    const call = new ResponseCall(target, args, site);
     this.#send(call);
     return call.response;
   }
@@ -155,26 +154,24 @@ export class Caller {
     }
   }
 
-  /** What a new call has of its own: its number, and what it inherits from the request during which it is made. */
-  fields(target: MethodTarget, args: readonly unknown[]): CallFields {
+  nextSequence(): number {
+    return ++this.#sequence;
+  }
+
+  /** What a call has of the request during which it is made, and of its handle's options. */
+  termsOf(target: MethodTarget): CallTerms {
     const parent = this.#options.contexts.get();
-    let deadlineMs = parent === undefined ? Infinity : parent.deadlineMs;
-    let timeoutMs = parent === undefined ? 0 : parent.timeoutMs;
+    const { priority } = target;
+    if (parent === undefined && priority === undefined && target.timeoutMs === undefined) return noTerms;
+    let { deadlineMs, timeoutMs } = parent ?? noTerms;
     if (target.timeoutMs !== undefined) {
-      const own = this.clock.now() + target.timeoutMs;
-      if (own < deadlineMs) {
-        deadlineMs = own;
+      const ownMs = this.clock.now() + target.timeoutMs;
+      if (ownMs < deadlineMs) {
+        deadlineMs = ownMs;
         timeoutMs = target.timeoutMs;
       }
     }
-    return {
-      args,
-      parent,
-      sequence: ++this.#sequence,
-      priority: target.priority ?? parent?.priority ?? 0,
-      deadlineMs,
-      timeoutMs,
-    };
+    return { parent, priority: priority ?? parent?.priority ?? 0, deadlineMs, timeoutMs };
   }
 
   #send(call: OutgoingCall): void {

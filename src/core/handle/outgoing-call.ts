@@ -1,6 +1,6 @@
 import { HeliostatError, RequestCancelledError, RequestTimeoutError } from "../errors.ts";
-import { Call, type CallFields, type CallSink, CallState } from "./call.ts";
-import type { Cancellable, RequestScope } from "./context.ts";
+import { Call, CallState } from "./call.ts";
+import type { Cancellable } from "./context.ts";
 import type { DeadlineEntry, Expiring } from "./deadlines.ts";
 import type { MethodTarget } from "./method-target.ts";
 import { appendLocalStack } from "./remote-error.ts";
@@ -16,19 +16,22 @@ export interface CallSite {
  *
  * The subclasses say what a result means. `settled` must be the first thing they do when the outcome comes.
  */
-export abstract class OutgoingCall extends Call implements CallSink, Cancellable, Expiring {
-  readonly target: MethodTarget;
+export abstract class OutgoingCall extends Call implements Cancellable, Expiring {
   readonly site: CallSite | undefined;
   /** Set once it was cancelled. */
   cancelled = false;
   scopeIndex = -1;
-  #deadline: DeadlineEntry | undefined = undefined;
-  #onAbort: (() => void) | undefined = undefined;
+  /** What would end it early, if anything. */
+  #ties: { deadline: DeadlineEntry | undefined; onAbort: (() => void) | undefined } | undefined = undefined;
 
-  constructor(target: MethodTarget, fields: CallFields, site: CallSite | undefined) {
-    super(target, undefined, fields);
-    this.target = target;
+  constructor(target: MethodTarget, args: readonly unknown[], site: CallSite | undefined) {
+    const { caller } = target;
+    super(target, args, caller.nextSequence(), caller.termsOf(target));
     this.site = site;
+  }
+
+  get target(): MethodTarget {
+    return this.template as MethodTarget;
   }
 
   /** The id of the request that this call is part of. */
@@ -43,7 +46,7 @@ export abstract class OutgoingCall extends Call implements CallSink, Cancellable
    */
   attach(): boolean {
     const { caller, signal } = this.target;
-    const parent: RequestScope | undefined = this.parent;
+    const { parent, deadlineMs } = this.terms;
     if (parent !== undefined) {
       if (parent.endedBy !== undefined) {
         settleWithError(this, inheritedEnd(this, parent.endedBy));
@@ -56,16 +59,15 @@ export abstract class OutgoingCall extends Call implements CallSink, Cancellable
         this.cancel(signal.reason, true);
         return false;
       }
-      this.#onAbort = () => this.cancel(signal.reason, true);
-      signal.addEventListener("abort", this.#onAbort, { once: true });
     }
-    if (this.deadlineMs !== Infinity) {
-      if (this.deadlineMs <= caller.clock.now()) {
-        this.expire();
-        return false;
-      }
-      this.#deadline = caller.deadlines.add(this);
+    if (deadlineMs !== Infinity && deadlineMs <= caller.clock.now()) {
+      this.expire();
+      return false;
     }
+    if (signal === undefined && deadlineMs === Infinity) return true;
+    const onAbort = signal === undefined ? undefined : () => this.cancel(signal.reason, true);
+    if (onAbort !== undefined) signal!.addEventListener("abort", onAbort, { once: true });
+    this.#ties = { deadline: deadlineMs === Infinity ? undefined : caller.deadlines.add(this), onAbort };
     return true;
   }
 
@@ -89,21 +91,14 @@ export abstract class OutgoingCall extends Call implements CallSink, Cancellable
     this.target.router.abandon(this, error);
   }
 
-  abstract resolve(value: unknown): void;
-  abstract reject(error: unknown): void;
-  abstract item(value: unknown, bytes: number): void;
-
   /** Undoes what `attach` did. */
   protected release(): void {
     if (this.scopeIndex >= 0) this.parent!.forget(this);
-    if (this.#deadline !== undefined) {
-      this.target.caller.deadlines.remove(this.#deadline);
-      this.#deadline = undefined;
-    }
-    if (this.#onAbort !== undefined) {
-      this.target.signal!.removeEventListener("abort", this.#onAbort);
-      this.#onAbort = undefined;
-    }
+    const ties = this.#ties;
+    if (ties === undefined) return;
+    this.#ties = undefined;
+    if (ties.deadline !== undefined) this.target.caller.deadlines.remove(ties.deadline);
+    if (ties.onAbort !== undefined) this.target.signal!.removeEventListener("abort", ties.onAbort);
   }
 
   /** Lets an error tell where the call was made as well as where it failed. */

@@ -1,5 +1,4 @@
 import { ConfigError, RequestTimeoutError } from "../errors.ts";
-import { type CallFields } from "./call.ts";
 import type { MethodTarget } from "./method-target.ts";
 import { type CallSite, OutgoingCall } from "./outgoing-call.ts";
 
@@ -8,12 +7,10 @@ const MAX_TIMER_MS = 2_147_483_647;
 
 type Settle = (value: unknown) => void;
 
-let capturedResolve: Settle;
-let capturedReject: Settle;
+let captured: Settle;
 /** One executor for all: a closure per call would cost as much as the promise. */
-const capture = (resolve: Settle, reject: Settle): void => {
-  capturedResolve = resolve;
-  capturedReject = reject;
+const capture = (resolve: Settle): void => {
+  captured = resolve;
 };
 const ignore = (): void => {};
 const promiseThen = Promise.prototype.then;
@@ -21,14 +18,12 @@ const promiseThen = Promise.prototype.then;
 /** The call behind a response. */
 export class ResponseCall extends OutgoingCall {
   readonly #resolve: Settle;
-  readonly #reject: Settle;
   readonly response: CallResponse;
 
-  constructor(target: MethodTarget, fields: CallFields, site: CallSite | undefined) {
-    super(target, fields, site);
+  constructor(target: MethodTarget, args: readonly unknown[], site: CallSite | undefined) {
+    super(target, args, site);
     this.response = new CallResponse(capture);
-    this.#resolve = capturedResolve;
-    this.#reject = capturedReject;
+    this.#resolve = captured;
     this.response.call = this;
   }
 
@@ -41,7 +36,9 @@ export class ResponseCall extends OutgoingCall {
     this.release();
     // A failure that nobody awaits must not end the process: marked as handled here, where it costs only failures.
     void promiseThen.call(this.response, undefined, ignore);
-    this.#reject(this.explain(error));
+    const explained = this.explain(error);
+    // Through a thenable, since the function that rejects is not kept: calls in flight are many, failures are few.
+    this.#resolve({ then: (_: Settle, reject: Settle) => reject(explained) });
   }
 
   item(): void {}

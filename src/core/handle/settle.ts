@@ -13,6 +13,6 @@ export function settleWithError(call: Call, error: unknown): boolean {
   call.args = undefined;
   call.body?.leave?.(call);
   call.body = undefined;
-  call.sink.reject(error);
+  call.reject(error);
   return true;
 }

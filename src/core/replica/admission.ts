@@ -1,5 +1,5 @@
 import type { Clock } from "../contracts/clock.ts";
-import type { Peer } from "./incoming-call.ts";
+import type { Peer } from "./peer.ts";
 
 /** A caller that was told of a free place and has not taken it within this time is passed over. */
 const OFFER_MS = 5;

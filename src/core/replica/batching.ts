@@ -7,7 +7,7 @@ import { ResultSeat, type Seat } from "./batch-seat.ts";
 import { StreamSeat } from "./batch-stream.ts";
 import { done, type Batch, type BatchOptions } from "./batch-types.ts";
 import type { ReplicaIdentity } from "./replica.ts";
-import { downstreamEnd } from "./request-scope.ts";
+import { downstreamEnd } from "./downstream-end.ts";
 import { PerReplica, runAt, type ReplicaFacilities, type Workplace } from "./workplace.ts";
 
 type Handler = (items: unknown[]) => unknown;

@@ -1,12 +1,18 @@
 const objectMembers: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(Object.prototype));
 
+/** The name that was asked for last and is no member of every object: asking the set again costs more than the rest. */
+let lastAllowed = "";
+
 /**
  * The function behind a method's name, or undefined: own and inherited functions of the instance, never what every
  * object has. A function deployment has one, `call`.
  */
 export function findMethod(target: object | Function, name: string): Function | undefined {
   if (typeof target === "function") return name === "call" ? target : undefined;
-  if (objectMembers.has(name)) return undefined;
+  if (name !== lastAllowed) {
+    if (objectMembers.has(name)) return undefined;
+    lastAllowed = name;
+  }
   const value = (target as Record<string, unknown>)[name];
   return typeof value === "function" ? value : undefined;
 }

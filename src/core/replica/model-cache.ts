@@ -6,7 +6,7 @@ import { dispose } from "./instance.ts";
 import { isDeadlocked } from "./model-deadlock.ts";
 import { ModelEntry, ModelWaiter } from "./model-entry.ts";
 import type { ModelHolder } from "./replica-models.ts";
-import { downstreamEnd } from "./request-scope.ts";
+import { downstreamEnd } from "./downstream-end.ts";
 import { SharedScope } from "./shared-scope.ts";
 
 export interface ModelCacheOptions<M> {

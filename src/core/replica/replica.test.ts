@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
+import { FakeIncomingCall } from "../../testing/fake-incoming-call.ts";
 import { ManualClock } from "../../testing/manual-clock.ts";
-import type { RefusalReason } from "../contracts/replica-client.ts";
 import { Deadlines } from "../handle/deadlines.ts";
-import type { IncomingCall, Peer } from "./incoming-call.ts";
+import type { Peer } from "./peer.ts";
 import { Replica } from "./replica.ts";
 
 /** A caller, as its session shows it to the replica. */
@@ -12,6 +12,11 @@ class FakePeer implements Peer {
   /** What others had running whenever it was told of a free place. */
   readonly freed: number[] = [];
   drains = 0;
+  readonly made: FakeCall[] = [];
+
+  calls(): readonly FakeCall[] {
+    return this.made.filter(({ outcomes }) => outcomes.length === 0);
+  }
 
   free(othersOngoing: number): void {
     this.freed.push(othersOngoing);
@@ -22,56 +27,7 @@ class FakePeer implements Peer {
   }
 }
 
-class FakeCall implements IncomingCall {
-  readonly peer: FakePeer;
-  readonly method = "work";
-  readonly stream = false;
-  readonly broadcast: boolean;
-  readonly requestId = "r-1";
-  readonly route = "";
-  readonly multiplexedModelId = "";
-  readonly priority = 0;
-  readonly deadlineMs: number = Infinity;
-  readonly timeoutMs = 0;
-  worker: { cancelled(reason: unknown): void } | undefined = undefined;
-  onCredit: (() => void) | undefined = undefined;
-  readonly ends: unknown[] = [];
-  readonly others: number[] = [];
-  argsError: Error | undefined = undefined;
-
-  constructor(peer: FakePeer, broadcast = false) {
-    this.peer = peer;
-    this.broadcast = broadcast;
-  }
-
-  args(): unknown[] {
-    if (this.argsError !== undefined) throw this.argsError;
-    return [];
-  }
-
-  result(value: unknown, others: number): void {
-    this.ends.push(value);
-    this.others.push(others);
-  }
-
-  fail(error: unknown, others: number): void {
-    this.ends.push(error);
-    this.others.push(others);
-  }
-
-  refuse(reason: RefusalReason, others: number): void {
-    this.ends.push(`refused: ${reason}`);
-    this.others.push(others);
-  }
-
-  item(): boolean {
-    throw new Error("This call does not stream.");
-  }
-
-  end(): void {
-    throw new Error("This call does not stream.");
-  }
-}
+type FakeCall = FakeIncomingCall<FakePeer>;
 
 function open(maxOngoingRequests: number): {
   clock: ManualClock;
@@ -114,8 +70,9 @@ function open(maxOngoingRequests: number): {
       replica.join(peer);
       return peer;
     },
-    call(peer, broadcast) {
-      const call = new FakeCall(peer, broadcast);
+    call(peer, broadcast = false) {
+      const call = new FakeIncomingCall(peer, { broadcast });
+      peer.made.push(call);
       replica.accept(call);
       return call;
     },
@@ -131,11 +88,11 @@ describe("admission", () => {
     const { replica, peer, call, finish } = open(2);
     const [a, b] = [peer(), peer()];
     const calls = [call(a), call(b), call(b), call(a)];
-    expect(calls.map(({ ends }) => ends)).toEqual([[], [], ["refused: full"], ["refused: full"]]);
+    expect(calls.map(({ outcomes }) => outcomes)).toEqual([[], [], ["refused: full"], ["refused: full"]]);
     expect([calls[2]!.others, calls[3]!.others]).toEqual([[1], [1]]);
     expect([replica.ongoing, replica.served, a.ongoing, b.ongoing]).toEqual([2, 2, 1, 1]);
     await finish();
-    expect(calls[0]!.ends).toEqual(["done"]);
+    expect(calls[0]!.outcomes).toEqual(["done"]);
     expect(calls[0]!.others).toEqual([1]);
     expect(replica.ongoing).toBe(1);
   });
@@ -144,8 +101,8 @@ describe("admission", () => {
     const { replica, peer, call } = open(1);
     const a = peer();
     call(a);
-    expect(call(a, true).ends).toEqual([]);
-    expect(call(a).ends).toEqual(["refused: full"]);
+    expect(call(a, true).outcomes).toEqual([]);
+    expect(call(a).outcomes).toEqual(["refused: full"]);
     expect(replica.served).toBe(2);
   });
 
@@ -153,17 +110,17 @@ describe("admission", () => {
     const { replica, peer, call } = open(1);
     const a = peer();
     void replica.drain();
-    expect(call(a).ends).toEqual(["refused: draining"]);
-    expect(call(a, true).ends).toEqual(["refused: draining"]);
+    expect(call(a).outcomes).toEqual(["refused: draining"]);
+    expect(call(a, true).outcomes).toEqual(["refused: draining"]);
     expect(a.freed).toEqual([]);
   });
 
   test("arguments that cannot be read fail their call, and take no place", () => {
     const { replica, peer } = open(1);
-    const call = new FakeCall(peer());
+    const call = new FakeIncomingCall(peer());
     call.argsError = new Error("cut short");
     replica.accept(call);
-    expect(call.ends).toEqual([call.argsError]);
+    expect(call.outcomes).toEqual([call.argsError]);
     expect([replica.ongoing, replica.served]).toEqual([0, 0]);
   });
 
@@ -247,7 +204,7 @@ describe("telling of free places", () => {
     call(b);
     replica.setLimit(1);
     expect(replica.ongoing).toBe(3);
-    expect(call(a).ends).toEqual(["refused: full"]);
+    expect(call(a).outcomes).toEqual(["refused: full"]);
     await finish();
     await finish();
     expect(a.freed).toEqual([]);
@@ -270,7 +227,7 @@ describe("draining", () => {
     expect([a.drains, b.drains]).toEqual([1, 1]);
     await finish();
     await finish();
-    expect(running.ends).toEqual(["done"]);
+    expect(running.outcomes).toEqual(["done"]);
     // Whoever waited for a place is not promised one.
     expect(b.freed).toEqual([]);
     replica.leave(a);
@@ -290,10 +247,11 @@ describe("draining", () => {
   test("abort stops what still runs", async () => {
     const { replica, peer, call, finish } = open(2);
     const first = call(peer());
-    replica.abort(new Error("the time is over"));
-    expect(first.ends).toEqual([]);
+    const error = new Error("the time is over");
+    replica.abort(error);
+    expect([first.outcomes, first.endedBy]).toEqual([[], error]);
     await finish();
-    expect(first.ends).toEqual(["done"]);
+    expect(first.outcomes).toEqual(["done"]);
     expect(replica.ongoing).toBe(0);
   });
 });

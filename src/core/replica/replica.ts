@@ -5,9 +5,9 @@ import type { RequestScope } from "../handle/context.ts";
 import type { Deadlines } from "../handle/deadlines.ts";
 import { Admission } from "./admission.ts";
 import { callableMethods, findMethod } from "./methods.ts";
-import type { IncomingCall, Peer } from "./incoming-call.ts";
+import type { IncomingCall } from "./incoming-call.ts";
+import type { Peer } from "./peer.ts";
 import { isAStream, notAStream, timedOutBefore, unknownMethod } from "./refusals.ts";
-import { ActiveRequest } from "./request-scope.ts";
 import { iteratorOf, pump } from "./streaming.ts";
 
 /** What `getReplicaContext()` shows, fixed for the life of the replica but for the world's size. */
@@ -40,10 +40,10 @@ const NO_ARGS: readonly unknown[] = [];
 export class Replica {
   readonly identity: ReplicaIdentity;
   readonly #options: ReplicaOptions;
-  readonly #active: ActiveRequest[] = [];
   readonly #peers = new Set<Peer>();
   readonly #admission: Admission;
   #target: object | Function | undefined = undefined;
+  #running = 0;
   #served = 0;
   #state: "starting" | "running" | "draining" = "starting";
   #onDrained: (() => void) | undefined = undefined;
@@ -111,7 +111,7 @@ export class Replica {
 
   /** Stops what is still running. */
   abort(error: Error): void {
-    for (const request of [...this.#active]) request.stop(error);
+    for (const peer of this.#peers) for (const call of peer.calls()) call.stop(error);
   }
 
   /** Takes one call: runs it, or refuses it. Never throws. */
@@ -137,67 +137,65 @@ export class Replica {
 
   #run(call: IncomingCall, args: unknown[]): void {
     const { clock, contexts, deadlines } = this.#options;
-    const request = new ActiveRequest(call, this.#options);
     if (call.deadlineMs !== Infinity) {
       if (call.deadlineMs <= clock.now()) {
         call.fail(timedOutBefore(call), this.#admission.othersThan(call.peer));
         return;
       }
-      request.deadline = deadlines.add(request);
+      call.deadline = deadlines.add(call);
     }
     if (!call.broadcast) this.#admission.take(call.peer);
     this.#served++;
     if (this.#served === this.#options.maxRequests)
       this.#options.onWorn?.(`it has taken maxRequests (${this.#served}) requests`);
-    request.index = this.#active.push(request) - 1;
-    call.worker = request;
+    this.#running++;
+    call.begin(this.#options);
     let outcome: unknown;
     try {
       const method = findMethod(this.#target!, call.method);
       if (method === undefined) throw unknownMethod(this.#target!, call, this.identity.deployment);
-      outcome = contexts.call(request, method, this.#target, args);
+      outcome = contexts.call(call, method, this.#target, args);
       // A promise stays as it is; what only looks like one may throw, or settle twice.
       if (isThenable(outcome)) outcome = Promise.resolve(outcome);
     } catch (error) {
-      this.#fail(request, error);
+      this.#fail(call, error);
       return;
     }
     if (outcome instanceof Promise) {
       outcome.then(
-        (value) => this.#complete(request, value),
-        (error: unknown) => this.#fail(request, error),
+        (value) => this.#complete(call, value),
+        (error: unknown) => this.#fail(call, error),
       );
     } else {
-      this.#complete(request, outcome);
+      this.#complete(call, outcome);
     }
   }
 
-  #complete(request: ActiveRequest, value: unknown): void {
-    const { call } = request;
+  #complete(call: IncomingCall, value: unknown): void {
     let iterator: AsyncIterator<unknown> | Iterator<unknown> | undefined;
     try {
       iterator = iteratorOf(value);
       // Its code has not begun to run, or is stopped here: nobody will read it.
       if (iterator !== undefined && !call.stream) void Promise.resolve(iterator.return?.()).catch(() => {});
     } catch (error) {
-      this.#fail(request, error);
+      this.#fail(call, error);
       return;
     }
     if (call.stream) {
-      if (iterator === undefined) this.#fail(request, notAStream(call, this.identity.deployment));
-      else this.#stream(request, iterator);
+      if (iterator === undefined) this.#fail(call, notAStream(call, this.identity.deployment));
+      else this.#stream(call, iterator);
       return;
     }
     if (iterator !== undefined) {
-      this.#fail(request, isAStream(call, this.identity.deployment));
+      this.#fail(call, isAStream(call, this.identity.deployment));
       return;
     }
-    const late = timedOut(request);
+    const late = timedOut(call);
     if (late !== undefined) {
-      this.#fail(request, late);
+      this.#fail(call, late);
       return;
     }
-    this.#finish(request);
+    this.#finish(call);
     try {
       call.result(value, this.#admission.othersThan(call.peer));
     } catch (error) {
@@ -205,51 +203,45 @@ export class Replica {
     }
   }
 
-  #stream(request: ActiveRequest, iterator: AsyncIterator<unknown> | Iterator<unknown>): void {
+  #stream(call: IncomingCall, iterator: AsyncIterator<unknown> | Iterator<unknown>): void {
     const { contexts } = this.#options;
-    const { call } = request;
     pump(call, iterator, {
-      call: (method) => contexts.call(request, method, iterator, NO_ARGS),
-      stopped: () => request.endedBy,
+      call: (method) => contexts.call(call, method, iterator, NO_ARGS),
+      stopped: () => call.endedBy,
       onStop: (stop) => {
-        request.onStop = stop;
+        call.onStop = stop;
       },
       ended: () => {
-        const late = timedOut(request);
+        const late = timedOut(call);
         if (late !== undefined) {
-          this.#fail(request, late);
+          this.#fail(call, late);
           return;
         }
-        this.#finish(request);
+        this.#finish(call);
         call.end(this.#admission.othersThan(call.peer));
       },
-      failed: (error) => this.#fail(request, error),
+      failed: (error) => this.#fail(call, error),
     });
   }
 
-  #fail(request: ActiveRequest, error: unknown): void {
-    this.#finish(request);
-    request.call.fail(timedOut(request) ?? error, this.#admission.othersThan(request.call.peer));
+  #fail(call: IncomingCall, error: unknown): void {
+    this.#finish(call);
+    call.fail(timedOut(call) ?? error, this.#admission.othersThan(call.peer));
   }
 
-  #finish(request: ActiveRequest): void {
-    request.call.worker = undefined;
-    if (request.ends !== undefined) for (const fn of request.ends) fn();
-    if (request.deadline !== undefined) {
-      this.#options.deadlines.remove(request.deadline);
-      request.deadline = undefined;
+  #finish(call: IncomingCall): void {
+    call.over();
+    if (call.deadline !== undefined) {
+      this.#options.deadlines.remove(call.deadline);
+      call.deadline = undefined;
     }
-    const last = this.#active.pop()!;
-    if (last !== request) {
-      this.#active[request.index] = last;
-      last.index = request.index;
-    }
-    if (!request.call.broadcast) this.#admission.giveBack(request.call.peer);
+    this.#running--;
+    if (!call.broadcast) this.#admission.giveBack(call.peer);
     if (this.#onDrained !== undefined) this.#checkDrained();
   }
 
   #checkDrained(): void {
-    if (this.#active.length === 0 && this.#peers.size === 0) this.#onDrained?.();
+    if (this.#running === 0 && this.#peers.size === 0) this.#onDrained?.();
   }
 }
 
@@ -265,6 +257,6 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
  * The outcome of a request whose time was up, whatever its method made of that: caller and replica both watch the
  * deadline, and which of them is first must make no difference.
  */
-function timedOut({ endedBy }: ActiveRequest): RequestTimeoutError | undefined {
+function timedOut({ endedBy }: IncomingCall): RequestTimeoutError | undefined {
   return endedBy instanceof RequestTimeoutError ? endedBy : undefined;
 }

@@ -1,6 +1,6 @@
 import type { Clock } from "../contracts/clock.ts";
 import type { Cancellable, RequestScope } from "../handle/context.ts";
-import { downstreamEnd } from "./request-scope.ts";
+import { downstreamEnd } from "./downstream-end.ts";
 import type { ReplicaIdentity } from "./replica.ts";
 
 /**

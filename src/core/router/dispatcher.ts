@@ -116,6 +116,8 @@ export class Dispatcher {
     let failure: { readonly error: unknown } | undefined;
     try {
       if (slot.client.send(call)) {
+        // They are on their way, and come back if the replica refuses the call.
+        if (!this.#chooser.asksUser) call.args = undefined;
         const { multiplexedModelId } = call.template;
         if (multiplexedModelId !== "") this.#replicas.models.expect(multiplexedModelId, slot);
         return true;
@@ -167,7 +169,7 @@ export class Dispatcher {
       }
     }
     if (!this.#chooser.asksUser) call.args = undefined;
-    if (call.waitingSinceMs === 0) call.waitingSinceMs = this.#options.clock.now();
+    call.waitingSinceMs ??= this.#options.clock.now();
     this.#waiting.push(call);
   }
 }

@@ -84,7 +84,7 @@ describe("WaitingCalls", () => {
     function best(live: Set<RecordedCall>): RecordedCall | undefined {
       return [...live].sort(
         (a, b) =>
-          b.priority - b.waitingSinceMs / 1_000 - (a.priority - a.waitingSinceMs / 1_000) || a.sequence - b.sequence,
+          b.priority - b.waitingSinceMs! / 1_000 - (a.priority - a.waitingSinceMs! / 1_000) || a.sequence - b.sequence,
       )[0];
     }
   });

@@ -27,7 +27,7 @@ const WITH_VALUE = /^(--eval|-e|--print|-p|-pe|--title)$/;
 /** How long a replica may take to exit when it has said goodbye. */
 const EXIT_MS = 2_000;
 
-const replicaMain = fileURLToPath(new URL(`./replica-main${extname(import.meta.url)}`, import.meta.url));
+const replicaMain = fileURLToPath(new URL(`./process-replica-main${extname(import.meta.url)}`, import.meta.url));
 
 /** Runs each replica as a process of its own. */
 export class ProcessEngine implements Engine {
@@ -96,6 +96,7 @@ class ChildReplica implements ReplicaProcess {
       },
     );
     const { pid, stdin, stderr } = this.#child;
+    // Before it has its bootstrap a replica cannot outlive its driver.
     if (pid !== undefined) reaper.watch(pid);
     stdin!.on("error", () => {});
     stdin!.end(bootstrap);

@@ -89,6 +89,7 @@ test("closed in order, it ends and touches nothing", async () => {
 
 test.runIf(process.platform === "linux")("it is known by name among the processes", async () => {
   const reaper = new Reaper(join(root, "directory"), root);
+  reaper.start();
   expect(readFileSync(`/proc/${reaper.pid}/cmdline`, "utf8").split("\0")).toContain("heliostat-reaper");
   await reaper.close();
 });

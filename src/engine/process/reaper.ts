@@ -27,45 +27,64 @@ rmdir -- "$2" 2>/dev/null
  * outside both must.
  */
 export class Reaper {
-  readonly #child: ChildProcess;
+  readonly #directory: string;
+  readonly #parent: string;
+  #child: ChildProcess | undefined = undefined;
 
   /** @param directory removed at the end, and its parent if that is empty then. */
   constructor(directory: string, parent: string) {
-    this.#child = spawn("/bin/sh", ["-c", SCRIPT, "heliostat-reaper", directory, parent], {
-      detached: true,
-      stdio: ["pipe", "ignore", "ignore"],
-      cwd: "/",
-      env: { PATH: "/usr/bin:/bin" },
-    });
-    this.#child.on("error", () => {});
-    this.#child.stdin!.on("error", () => {});
-    this.#child.unref();
-    (this.#child.stdin as unknown as { unref(): void }).unref();
+    this.#directory = directory;
+    this.#parent = parent;
   }
 
   get pid(): number | undefined {
-    return this.#child.pid;
+    return this.#child?.pid;
   }
 
-  /** A process group that must not outlive the driver. */
+  /** Starts it, if it does not run yet. */
+  start(): ChildProcess {
+    return (this.#child ??= this.#spawn());
+  }
+
+  /**
+   * A process group that must not outlive the driver.
+   *
+   * The first one starts the reaper, so that the first replica starts up meanwhile: until it is given its bootstrap, which
+   * is after this, a replica ends by itself when its driver is gone.
+   */
   watch(group: number): void {
-    this.#child.stdin!.write(`+ ${group}\n`);
+    this.start().stdin!.write(`+ ${group}\n`);
   }
 
   forget(group: number): void {
-    this.#child.stdin!.write(`- ${group}\n`);
+    this.#child?.stdin!.write(`- ${group}\n`);
   }
 
   /** Ends it when nothing is left to clean up. Resolves when it is gone. */
   close(): Promise<void> {
     return new Promise((resolve) => {
-      if (this.#child.exitCode !== null || this.#child.signalCode !== null || this.#child.pid === undefined) {
+      const child = this.#child;
+      if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) {
         resolve();
         return;
       }
-      this.#child.ref();
-      this.#child.once("exit", () => resolve());
-      this.#child.stdin!.end("=\n");
+      child.ref();
+      child.once("exit", () => resolve());
+      child.stdin!.end("=\n");
     });
+  }
+
+  #spawn(): ChildProcess {
+    const child = spawn("/bin/sh", ["-c", SCRIPT, "heliostat-reaper", this.#directory, this.#parent], {
+      detached: true,
+      stdio: ["pipe", "ignore", "ignore"],
+      cwd: "/",
+      env: { PATH: "/usr/bin:/bin" },
+    });
+    child.on("error", () => {});
+    child.stdin.on("error", () => {});
+    child.unref();
+    (child.stdin as unknown as { unref(): void }).unref();
+    return child;
   }
 }

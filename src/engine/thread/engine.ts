@@ -19,7 +19,7 @@ export interface ThreadEngineOptions {
   readonly directory: { file(name: string): string };
 }
 
-const replicaMain = new URL(`./replica-main${extname(import.meta.url)}`, import.meta.url);
+const replicaMain = new URL(`./thread-replica-main${extname(import.meta.url)}`, import.meta.url);
 
 /** Runs each replica as a worker thread: cheaper to reach for large values, but a crash of one may be the end of all. */
 export class ThreadEngine implements Engine {
@@ -87,7 +87,7 @@ class ThreadReplica implements ReplicaProcess {
     );
     this.#worker = new Worker(replicaMain, {
       name: spec.replicaId,
-      workerData: { bootstrap, controlId: new Uint8Array(id) },
+      workerData: { bootstrap, peerId: new Uint8Array(id) },
       env: { ...process.env, ...spec.options.env },
       stderr: true,
       ...(spec.options.nodeOptions.length > 0 ? { execArgv: [...process.execArgv, ...spec.options.nodeOptions] } : {}),

@@ -164,7 +164,7 @@ export class ValueDecoder {
 
   #array(length: number, at: number): unknown[] {
     const { reader } = this;
-    const array: unknown[] = [];
+    const array = startOf(length);
     this.place(at, array);
     this.enter();
     if (length > this.limits.maxArrayLength)
@@ -180,12 +180,12 @@ export class ValueDecoder {
         const count = reader.u32();
         if (count === 0 || count > length - i)
           throw new ProtocolError("A message holds more holes than its array has room for.");
+        if (array.length > i) array.length = i;
         this.#holes(array, count, holes);
         holes += count;
         i += count;
       } else {
-        array.push(this.value());
-        i++;
+        array[i++] = this.value();
       }
     }
     this.leave();
@@ -276,5 +276,22 @@ export class ValueDecoder {
     if (places === undefined || !places.has(place))
       throw new ProtocolError(`A message refers to a value at byte ${place}, where none began.`);
     return places.get(place);
+  }
+}
+
+/**
+ * An array to read so many elements into. Most arrays are short, those of arguments above all: they have their size from
+ * the start, where adding to an empty one would make room for seventeen.
+ */
+function startOf(length: number): unknown[] {
+  switch (length) {
+    case 1:
+      return [undefined];
+    case 2:
+      return [undefined, undefined];
+    case 3:
+      return [undefined, undefined, undefined];
+    default:
+      return [];
   }
 }

@@ -74,30 +74,20 @@ export class ValueEncoder {
   }
 
   value(value: unknown): void {
-    switch (typeof value) {
-      case "string":
-        return this.string(value);
-      case "number":
-        return this.#number(value);
-      case "object": {
-        if (value === null) return this.writer.u8(Tag.NULL);
-        const prototype = getPrototypeOf(value) as unknown;
-        if (prototype === objectPrototype) return this.#object(value as Record<string, unknown>, Tag.OBJECT);
-        if (prototype === arrayPrototype && Array.isArray(value)) return this.#array(value);
-        return this.#rich(value);
-      }
-      case "boolean":
-        return this.writer.u8(value ? Tag.TRUE : Tag.FALSE);
-      case "undefined":
-        return this.writer.u8(Tag.UNDEFINED);
-      case "bigint":
-        return writeBigInt(this.writer, value, this.limits);
-      case "function":
-        if (this.#extended(value)) return;
-        throw unsupported(value);
-      default:
-        throw unsupported(value);
+    // Not a switch: the engine knows what `typeof x === "…"` asks, and makes no string for it.
+    if (typeof value === "string") return this.string(value);
+    if (typeof value === "number") return this.#number(value);
+    if (typeof value === "object") {
+      if (value === null) return this.writer.u8(Tag.NULL);
+      const prototype = getPrototypeOf(value) as unknown;
+      if (prototype === objectPrototype) return this.#object(value as Record<string, unknown>, Tag.OBJECT);
+      if (prototype === arrayPrototype && Array.isArray(value)) return this.#array(value);
+      return this.#rich(value);
     }
+    if (typeof value === "boolean") return this.writer.u8(value ? Tag.TRUE : Tag.FALSE);
+    if (value === undefined) return this.writer.u8(Tag.UNDEFINED);
+    if (typeof value === "bigint") return writeBigInt(this.writer, value, this.limits);
+    if (typeof value !== "function" || !this.#extended(value)) throw unsupported(value);
   }
 
   string(text: string): void {

@@ -3,14 +3,14 @@ import { portTransport } from "../../transport/message-port.ts";
 import { connectSocket, listenSocket } from "../../transport/socket.ts";
 import { runReplica } from "../replica-runtime.ts";
 
-/** Entry point of a replica's thread: gets its bootstrap and control id as worker data, and connections of the driver's thread as ports. */
+/** Entry point of a replica's thread: gets its bootstrap and id as worker data, and connections of the driver's thread as ports. */
 if (isMainThread) throw new Error("This module is the entry point of a worker thread.");
 
-const { bootstrap, controlId } = workerData as { readonly bootstrap: Uint8Array; readonly controlId: Uint8Array };
+const { bootstrap, peerId } = workerData as { readonly bootstrap: Uint8Array; readonly peerId: Uint8Array };
 
 runReplica({
   bootstrap,
-  controlId,
+  peerId,
   openControl: ({ controlPath }) => connectSocket(controlPath),
   openReplica: ({ address }) => connectSocket(address.socketPath!),
   async listen({ socketPath, driverPid }, acceptor) {

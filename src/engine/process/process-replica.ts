@@ -1,15 +1,14 @@
-import { readSync } from "node:fs";
-import { enableCompileCache, flushCompileCache } from "node:module";
-import { openMappedMemory } from "../../transport/mapped-memory.ts";
+import { flushCompileCache } from "node:module";
 import { connectSocket, listenSocket } from "../../transport/socket.ts";
 import { runReplica } from "../replica-runtime.ts";
 
-/** Entry point of a replica's process: gets its bootstrap on standard input and its control id as the argument. */
-enableCompileCache();
+/** Importing it would load all of it, its promises too. */
+const { readSync } = process.getBuiltinModule("node:fs");
 
+/** The replica of a process: gets its bootstrap on standard input and its id as the argument. */
 runReplica({
   bootstrap: readAll(0),
-  controlId: Buffer.from(process.argv[2]!, "hex"),
+  peerId: Buffer.from(process.argv[2]!, "hex"),
   openControl: ({ controlPath }) => connectSocket(controlPath),
   openReplica: ({ address }) => connectSocket(address.socketPath!),
   async listen({ socketPath }, acceptor) {
@@ -18,7 +17,10 @@ runReplica({
     setImmediate(() => flushCompileCache());
     return { socketPath };
   },
-  openSharedMemory: openMappedMemory,
+  async openSharedMemory(token) {
+    const { openMappedMemory } = await import("../../transport/mapped-memory.ts");
+    return openMappedMemory(token);
+  },
   memoryMb: () => process.memoryUsage.rss() / 1_048_576,
   exit: (code) => process.exit(code),
 });

@@ -1,0 +1,70 @@
+/** Header fields in their order; a name may come several times. */
+export type HeaderFields = readonly (readonly [name: string, value: string])[];
+
+/** What a replica is told of an HTTP request before its body. */
+export interface RequestHead {
+  readonly method: string;
+  /** Absolute: `http://<Host header><path after the prefix>?<query>`. */
+  readonly url: string;
+  readonly headers: HeaderFields;
+}
+
+/** What a client is told of a response before its body. */
+export interface ResponseHead {
+  readonly status: number;
+  readonly statusText: string;
+  readonly headers: HeaderFields;
+}
+
+/** How an exchange begins: the route and what inherits from the request. */
+export interface ExchangeOptions {
+  readonly head: RequestHead;
+  /** The whole body, where it is known and small: it goes in one frame with the head. undefined: `write` and `end` follow. */
+  readonly body?: Uint8Array | undefined;
+  /** Open a WebSocket instead of asking for a response: messages go both ways. */
+  readonly webSocket?: boolean;
+  readonly requestId: string;
+  readonly route: string;
+  readonly multiplexedModelId?: string;
+  readonly sessionId?: string;
+  /** A deadline for all of it. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/**
+ * One HTTP exchange with a replica over frames, from the proxy's side: the request's body in, the response out, with
+ * credits both ways, so that neither side holds more than a window.
+ *
+ * After `onEnd`, `onError` or `cancel` nothing more is told.
+ */
+export interface Exchange {
+  /** Sends a part of the request's body, which is copied before this returns. Returns false when the replica's window is full: wait for `onRoom`. */
+  write(chunk: Uint8Array): boolean;
+  /** A WebSocket message. Returns as `write` does. */
+  send(message: string | Uint8Array): boolean;
+  /** The request's body is whole; of a WebSocket: the client has closed, with this code and reason. */
+  end(close?: { readonly code: number; readonly reason: string }): void;
+  /** So many bytes of the response have left: the replica may send as many more. */
+  taken(bytes: number): void;
+  /** The client is gone, or the time is up: the request ends everywhere. Idempotent. */
+  cancel(reason?: unknown): void;
+}
+
+/** What becomes of an exchange. */
+export interface ExchangeListener {
+  /** The response begins; of a WebSocket: it was accepted. */
+  onHead(head: ResponseHead): void;
+  /** A part of the response's body, in memory of its own. */
+  onChunk(chunk: Uint8Array): void;
+  /** A WebSocket message of the replica's. */
+  onMessage(message: string | Uint8Array): void;
+  /** The response is whole; of a WebSocket: the replica closes with this code and reason. */
+  onEnd(close?: { readonly code: number; readonly reason: string }): void;
+  /** It failed, before the head or behind it. */
+  onError(error: unknown): void;
+  /** More of the request's body may be written. */
+  onRoom(): void;
+}
+
+/** Opens exchanges with the ingress deployment of an application: what a proxy needs of the handles' world. */
+export type OpenExchange = (app: string, options: ExchangeOptions, listener: ExchangeListener) => Exchange;
