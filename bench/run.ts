@@ -26,6 +26,7 @@ const entries: readonly Entry[] = [
   { name: "spin", placements: ["split", "same"] },
   { name: "stream", placements: ["split", "same"] },
   { name: "payload", placements: ["split"] },
+  { name: "shared", placements: ["split"] },
   { name: "hops", placements: ["split"] },
   { name: "replicas", placements: ["free"] },
   { name: "interference", placements: ["split"] },

@@ -44,14 +44,17 @@ await suite(async (options) => {
       ],
       { ...options, what: `${what} from one to another` },
     );
+  // As it is for who has not installed koffi.
+  const { give } = echo.options({ byReference: false });
+  const { take } = other.options({ byReference: false });
   rows.push(
     ...(await passing("{a, b}", 64, {
       give: () => echo.echo.remote(PAYLOAD),
       take: (value) => other.echo.remote(value),
     })),
     ...(await passing<Uint8Array>("1 MB", 4, {
-      give: () => echo.give.remote(MEGABYTE),
-      take: (bytes) => other.take.remote(bytes),
+      give: () => give.remote(MEGABYTE),
+      take: (bytes) => take.remote(bytes),
     })),
   );
   await driver.close();

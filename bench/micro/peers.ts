@@ -15,6 +15,8 @@ await suite(async (options) => {
   const { echo, pids } = await driver.run("bench");
   pinPeers(options.placement, pids);
   const streaming = echo.options({ stream: true });
+  // As it is for who has not installed koffi.
+  const { take } = echo.options({ byReference: false });
   const own: Peer = {
     name: "heliostat",
     pids,
@@ -25,7 +27,7 @@ await suite(async (options) => {
       for await (const _ of streaming.items.remote(count)) items++;
       return items;
     },
-    take: (bytes) => echo.take.remote(bytes),
+    take: (bytes) => take.remote(bytes),
     stop: () => driver.close(),
   };
   const { peers, missing } = await startPeers(options.placement);

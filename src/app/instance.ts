@@ -21,6 +21,8 @@ import { formats } from "../formats/formats.ts";
 import { ByteWriter } from "../wire/codec/writer.ts";
 import { defaultLimits } from "../wire/limits.ts";
 import type { Poller } from "../wire/poller.ts";
+import type { SharedMemory } from "../wire/shared-memory.ts";
+import { Sharing } from "../wire/sharing.ts";
 import type { Transport } from "../wire/transport.ts";
 import type { WireContext } from "../wire/wire-context.ts";
 
@@ -28,6 +30,8 @@ import type { WireContext } from "../wire/wire-context.ts";
 export interface Platform {
   engine(isolation: "process" | "thread"): Engine;
   open(target: ReplicaTarget): Transport;
+  /** Opens memory that its replicas can map. @default there is none */
+  openSharedMemory?(): Promise<SharedMemory | undefined>;
   /** Where replies come from outside of the event loop, which sleeps until then. @default none */
   readonly poller?: Poller | undefined;
   /** Frees what the platform itself holds, when every replica is gone. */
@@ -76,6 +80,7 @@ export class Instance {
       limits: defaultLimits,
       token: randomBytes(32),
       peerId,
+      sharing: new Sharing(async () => platform.openSharedMemory?.()),
       // The platform needs the context, so it comes later. A getter would cost every call that looks at the context.
       poller: undefined,
     };
@@ -120,6 +125,7 @@ export class Instance {
     );
     await this.controller.shutdown();
     await this.#platform.close();
+    this.#context.sharing?.close();
   }
 
   /** A constructor argument that cannot travel is an error of `run`, not of each replica's start. */

@@ -36,6 +36,10 @@ export async function processPlatform(context: WireContext): Promise<Platform> {
     },
     open: ({ address }) =>
       address.threadOf === process.pid ? threads.open(address) : connectSocket(address.socketPath!),
+    openSharedMemory: async () => {
+      const { openMappedMemory } = await import("../transport/mapped-memory.ts");
+      return openMappedMemory(context.token);
+    },
     poller: loopPoller,
     async close() {
       await Promise.all([processes.close(), threads.close()]);

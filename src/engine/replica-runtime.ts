@@ -12,6 +12,8 @@ import { formats } from "../formats/formats.ts";
 import { ControlLink } from "../wire/control-link.ts";
 import { Lane as LaneNumber } from "../wire/frames.ts";
 import { defaultLimits } from "../wire/limits.ts";
+import type { SharedMemory } from "../wire/shared-memory.ts";
+import { Sharing } from "../wire/sharing.ts";
 import type { Transport } from "../wire/transport.ts";
 import type { WireContext } from "../wire/wire-context.ts";
 import { type Bootstrap, decodeBootstrap } from "./bootstrap.ts";
@@ -32,6 +34,8 @@ export interface ReplicaRuntimeOptions {
   openReplica(target: ReplicaTarget): Transport;
   /** Begins to take connections. */
   listen(bootstrap: Bootstrap, acceptor: Acceptor): Promise<ReplicaAddress>;
+  /** Opens memory that the other processes of the instance can map. @default there is none */
+  openSharedMemory?(token: Uint8Array): Promise<SharedMemory | undefined>;
   memoryMb(): number;
   /** Ends the process or thread. */
   exit(code: number): void;
@@ -52,6 +56,7 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
     limits: defaultLimits,
     token: new Uint8Array(32),
     peerId,
+    sharing: new Sharing(async () => options.openSharedMemory?.(context.token)),
     poller: loopPoller,
   };
   // Handles among the constructor's arguments need the caller, which needs nothing of the bootstrap but the connection.

@@ -30,5 +30,5 @@ export function connector(context: WireContext, open: (target: ReplicaTarget) =>
 }
 
 export function bodyEncoder(context: WireContext): BodyEncoder {
-  return new BodyPages(context.formats);
+  return new BodyPages(context.formats, context.sharing);
 }

@@ -1,9 +1,11 @@
 import type { BodyEncoder, EncodedBody } from "../core/contracts/replica-client.ts";
 import type { Call, CallTemplate } from "../core/handle/call.ts";
 import type { FormatTable } from "./codec/format.ts";
-import { ByteReader } from "./codec/reader.ts";
 import { ByteWriter } from "./codec/writer.ts";
 import { argsFormat } from "./exchange-format.ts";
+import { argsOf, SharedBody } from "./shared-body.ts";
+import { Shelf } from "./shelf.ts";
+import type { Sharing } from "./sharing.ts";
 
 const PAGE_BYTES = 65_536;
 /** A body this large has a page to itself, so that it does not keep others alive. */
@@ -15,11 +17,14 @@ const LARGE_BYTES = 16_384;
  */
 export class BodyPages implements BodyEncoder {
   readonly #formats: FormatTable;
+  readonly #sharing: Sharing | undefined;
   #busy = false;
   #page: ByteWriter = new ByteWriter(new Uint8Array(0));
 
-  constructor(formats: FormatTable) {
+  /** @param sharing where large arguments may be left. @default nowhere */
+  constructor(formats: FormatTable, sharing?: Sharing) {
     this.#formats = formats;
+    this.#sharing = sharing;
   }
 
   encode(call: Call): EncodedBody {
@@ -34,7 +39,7 @@ export class BodyPages implements BodyEncoder {
   }
 
   decode(template: CallTemplate, body: EncodedBody): unknown[] {
-    return argsFormat(template, this.#formats).decodeArgs(new ByteReader(body.bytes, body.start, body.end));
+    return argsOf(body, argsFormat(template, this.#formats));
   }
 
   #onPage(call: Call): EncodedBody {
@@ -45,11 +50,22 @@ export class BodyPages implements BodyEncoder {
     const start = (page.at + 7) & ~7;
     page.at = start;
     const before = page.bytes;
+    const shelf = this.#shelf(call.template);
+    if (shelf !== undefined) page.sink = shelf;
     try {
       argsFormat(call.template, this.#formats).encodeArgs(call.args!, page);
     } catch (error) {
       page.at = start;
+      shelf?.rewind(0);
       throw error;
+    } finally {
+      page.sink = undefined;
+    }
+    if (shelf !== undefined && shelf.regions.length > 0) {
+      const body = { bytes: page.copy(start), start: 0, end: page.at - start };
+      page.reset(before);
+      page.at = start;
+      return new SharedBody(body, shelf.regions, call);
     }
     const end = page.at;
     if (page.bytes !== before || end - start > LARGE_BYTES) {
@@ -59,6 +75,13 @@ export class BodyPages implements BodyEncoder {
       return { bytes, start: 0, end: bytes.byteLength };
     }
     return { bytes: page.bytes, start, end };
+  }
+
+  /** Where large arguments go of which it is not known yet who gets them: somebody who can map them, going by the others. */
+  #shelf({ byReference }: CallTemplate): Shelf | undefined {
+    const sharing = this.#sharing;
+    if (sharing === undefined || !byReference || sharing.borrowers === 0) return undefined;
+    return sharing.memory && new Shelf(sharing.memory);
   }
 }
 

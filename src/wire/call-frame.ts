@@ -15,6 +15,8 @@ export interface CallMeta {
   priority: number;
   /** On the clock of the machine, if both sides are on one: the time on the way counts too. */
   sentMs: number | undefined;
+  /** What is large in the reply may stay where the caller can map it. */
+  byReference: boolean;
 }
 
 /** What a call has when it says nothing. */
@@ -26,6 +28,7 @@ export const noMeta: Readonly<CallMeta> = {
   timeoutMs: 0,
   priority: 0,
   sentMs: undefined,
+  byReference: true,
 };
 
 /** The fields that a call must state; 0 if all are at their defaults, as for most calls. */
@@ -93,6 +96,7 @@ export function readMeta(reader: ByteReader): CallMeta {
     meta.sentMs = reader.f64();
     if (!Number.isFinite(meta.sentMs)) throw new ProtocolError("The time at which a call was sent is not a number.");
   }
+  if (mask & MetaField.BY_VALUE) meta.byReference = false;
   if (reader.at > end) throw new ProtocolError("The fields of a call are longer than they say.");
   // Fields that a newer peer added stand behind those known here.
   reader.at = end;

@@ -2,14 +2,16 @@ import type { EncodedBody } from "../core/contracts/replica-client.ts";
 import { SerializationError } from "../core/errors.ts";
 import type { Call, CallTemplate } from "../core/handle/call.ts";
 import { metaMask, writeMeta } from "./call-frame.ts";
-import type { Format } from "./codec/format.ts";
 import { exchangeFlags, exchangeFormat } from "./exchange-format.ts";
-import { BULK_BYTES, CallFlag, FrameType, HEADER_BYTES } from "./frames.ts";
+import { BULK_BYTES, CallFlag, FrameType, HEADER_BYTES, MetaField } from "./frames.ts";
 import type { Lane } from "./lane.ts";
+import type { ArgsFormat, Lender } from "./lender.ts";
 import type { WireContext } from "./wire-context.ts";
 
 export interface CallWriterOptions {
   readonly sharesClock: boolean;
+  /** Where large arguments may be left. @default nowhere */
+  readonly lender?: Lender | undefined;
   /** Gives the lane for a frame that turns out to be large. */
   bulkLane(): Lane;
 }
@@ -22,7 +24,7 @@ interface Plan {
   readonly type: number;
   readonly method: number;
   readonly flags: number;
-  readonly format: Pick<Format, "encodeArgs">;
+  readonly format: ArgsFormat;
 }
 
 /** Writes the CALL frames of one connection, and names methods to its lanes before their first use there. */
@@ -30,6 +32,7 @@ export class CallWriter {
   readonly #context: WireContext;
   readonly #sharesClock: boolean;
   readonly #bulkLane: () => Lane;
+  readonly #lender: Lender | undefined;
   readonly #methods = new Map<string, number>();
   /** The same for each `spinUs`: what the replica is asked for goes with the number, and costs a call nothing. */
   readonly #spinning = new Map<number, Map<string, number>>();
@@ -45,6 +48,7 @@ export class CallWriter {
     this.#context = context;
     this.#sharesClock = options.sharesClock;
     this.#bulkLane = options.bulkLane;
+    this.#lender = options.lender;
   }
 
   /** A frame is being written: a getter among its arguments has made a call, which must wait until it is done. */
@@ -60,7 +64,10 @@ export class CallWriter {
    */
   write(lane: Lane, call: Call, id: number, expectedBytes = 0): number {
     const { template, body } = call;
-    const mask = metaMask(call, this.#sharesClock);
+    const lender = this.#lender;
+    const isByValue = lender !== undefined && !template.byReference;
+    let mask = metaMask(call, this.#sharesClock);
+    if (isByValue) mask |= MetaField.BY_VALUE;
     let plan = this.#plan;
     if (plan === undefined || plan.template !== template || plan.lane !== lane || plan.spinUs !== this.spinUs)
       plan = this.#plan = this.#planFor(lane, template);
@@ -73,15 +80,20 @@ export class CallWriter {
     try {
       out.f64(call.sequence);
       if (mask !== 0) writeMeta(out, mask, call, call.deadlineMs === Infinity ? 0 : this.#context.clock.now());
+      if (isByValue) out.sink = undefined;
       if (body === undefined) format.encodeArgs(call.args!, out);
+      else if (lender !== undefined) lender.append(out, body, format);
       else out.append(body.bytes, body.start, body.end);
       this.#checkSize(out.at - start - HEADER_BYTES);
     } catch (error) {
       out.at = start;
+      lender?.abort();
       throw error;
     } finally {
+      if (isByValue) out.sink = lender;
       this.#busy = false;
     }
+    if (lender !== undefined && lender.taken.length > 0) lender.commit();
     if (out.at - start - HEADER_BYTES > BULK_BYTES) {
       const bulk = this.#bulkLane();
       if (bulk !== lane) {

@@ -1,4 +1,4 @@
-import type { Part, ReplicaClient, ReplicaClientListener } from "../core/contracts/replica-client.ts";
+import type { EncodedBody, Part, ReplicaClient, ReplicaClientListener } from "../core/contracts/replica-client.ts";
 import { ProtocolError, SerializationError } from "../core/errors.ts";
 import { type Call, CallState } from "../core/handle/call.ts";
 import { settleWithError } from "../core/handle/settle.ts";
@@ -14,6 +14,7 @@ import { BULK_BYTES, CancelFlag, ErrorFlag, FrameType, Lane as LaneNumber, Refus
 import { Lane, type LaneOwner } from "./lane.ts";
 import { roughBytesOfAll } from "./looks-large.ts";
 import { partFlags, readReply } from "./outgoing-exchange.ts";
+import { Loans } from "./loans.ts";
 import { writePreamble } from "./preamble.ts";
 import { ReplySpin } from "./reply-spin.ts";
 import { StreamOrder } from "./stream-order.ts";
@@ -38,6 +39,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
   readonly #calls = new CallTable();
   readonly #order = new StreamOrder();
   readonly #writer: CallWriter;
+  readonly #loans: Loans | undefined;
   #deferred: Call[] = [];
   readonly #reader = new ByteReader(new Uint8Array(0), 0, 0);
   readonly #connection: number = CallerSession.#connections++ & 0xff;
@@ -52,8 +54,12 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     this.#options = options;
     this.#context = options.context;
     this.#listener = options.listener;
+    const { sharing, clock, limits } = options.context;
+    this.#loans = sharing && new Loans({ sharing, clock, limits, writer: () => this.#small.writer });
+    this.#reader.source = this.#loans?.borrower;
     this.#writer = new CallWriter(options.context, {
       sharesClock: options.sharesClock ?? false,
+      lender: this.#loans?.lender,
       bulkLane: () => this.#bulkLane(),
     });
     this.#small = this.#openLane(LaneNumber.SMALL);
@@ -71,7 +77,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
       return true;
     }
     const { body } = call;
-    const rough = body === undefined ? roughBytesOfAll(call.args!) : body.end - body.start;
+    const rough = body === undefined ? this.#inlineBytes(call) : body.end - body.start;
     // What follows the head of an exchange may be long, and travels behind it.
     const lane = rough > BULK_BYTES || call.template.exchange === "parts" ? this.#bulkLane() : this.#small;
     try {
@@ -151,9 +157,10 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     switch (header.type) {
       case FrameType.RESULT: {
         const call = this.#calls.get(id);
-        if (call === undefined) return;
+        if (call === undefined) return this.#unread(reader, flags);
         // A call that was cancelled still holds its place until now, but nobody wants its value.
-        const value = call.state === CallState.SETTLED ? undefined : this.#value(reader, flags, call, true);
+        const value =
+          call.state === CallState.SETTLED ? this.#unread(reader, flags) : this.#value(reader, flags, call, true);
         this.#finish(id, call, aux);
         if (call.state !== CallState.SETTLED) {
           call.state = CallState.SETTLED;
@@ -164,14 +171,15 @@ export class CallerSession implements ReplicaClient, LaneOwner {
       }
       case FrameType.ITEM: {
         const call = this.#calls.get(id);
-        if (call === undefined) return;
+        if (call === undefined) return this.#unread(reader, flags);
         this.#spin?.answered(id);
         if (call.state === CallState.SETTLED) {
+          this.#unread(reader, flags);
           this.#order.drop(call);
           return;
         }
         const item = this.#value(reader, flags, call, false);
-        this.#order.item(call, aux, item, end - start);
+        this.#order.item(call, aux, item, end - start + (this.#loans?.borrower.borrowedBytes() ?? 0));
         if (lane === this.#small && end - start > BULK_BYTES) this.#bulkLane();
         return;
       }
@@ -195,13 +203,10 @@ export class CallerSession implements ReplicaClient, LaneOwner {
       case FrameType.REFUSE: {
         const call = this.#calls.get(id);
         if (call === undefined) return;
+        // The arguments come back as they were when the call was made; the caller's own may have changed since.
+        if (call.body === undefined) this.#takeBack(call, reader);
         this.#calls.remove(id);
         this.#spin?.answered(id);
-        // The arguments come back as they were when the call was made; the caller's own may have changed since.
-        if (call.state !== CallState.SETTLED && call.body === undefined) {
-          const body = reader.copy();
-          call.body = { bytes: body, start: 0, end: body.byteLength };
-        }
         this.#listener.onRefused(call, flags & RefuseFlag.DRAINING ? "draining" : "full", aux);
         return;
       }
@@ -217,6 +222,11 @@ export class CallerSession implements ReplicaClient, LaneOwner {
         return;
       case FrameType.DRAIN:
         this.#listener.onDraining();
+        return;
+      case FrameType.LEND:
+      case FrameType.BORROW:
+      case FrameType.RETURN:
+        this.#loans?.onFrame(header.type, reader);
         return;
       default:
         throw new ProtocolError(`A frame of type ${header.type} arrived, which a replica does not send.`);
@@ -235,12 +245,15 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     const lost = this.#calls.drain().map(({ call, position, bulk }) => {
       const { writer } = bulk ? this.#bulk! : this.#small;
       const written = writer.handedBytes > position;
-      if (!written && call.state !== CallState.SETTLED) {
+      if (written) call.body?.leave?.(call);
+      else if (call.body === undefined) {
         const { bytes, at } = writer.waitingAt(position);
-        call.body ??= argumentsOf(bytes, at);
+        const body = argumentsOf(bytes, at);
+        this.#takeBack(call, new ByteReader(body.bytes, body.start, body.end));
       }
       return { call, written };
     });
+    this.#loans?.close();
     this.#small.transport.close();
     this.#bulk?.transport.close();
     if (this.#closing && lost.length === 0) return;
@@ -249,8 +262,29 @@ export class CallerSession implements ReplicaClient, LaneOwner {
 
   #finish(id: number, call: Call, othersOngoing: number): void {
     this.#calls.remove(id);
+    call.body?.leave?.(call);
     this.#spin?.answered(id);
     this.#listener.onFinished(call, othersOngoing);
+  }
+
+  /** About how large the arguments will be in their frame. */
+  #inlineBytes({ args, template }: Call): number {
+    const bytes = roughBytesOfAll(args!);
+    return this.#loans === undefined || !template.byReference ? bytes : this.#loans.lender.inlineBytes(bytes);
+  }
+
+  /** The arguments of a call that was not run, as they were when it was made. */
+  #takeBack(call: Call, reader: ByteReader): void {
+    const loans = call.template.exchange === undefined ? this.#loans : undefined;
+    const body = loans?.lender.reclaim(call, reader, this.#context.formats.byName(call.template.requestSerialization));
+    if (call.state === CallState.SETTLED) body?.leave?.(call);
+    else call.body = body ?? copyOf(reader);
+  }
+
+  /** A value that nobody wants. */
+  #unread(reader: ByteReader, flags: number): undefined {
+    if (flags & ReplyFlag.EXCHANGE) return;
+    this.#loans?.borrower.discard(reader, this.#context.formats.byNumber((flags >> 4) & 3), false);
   }
 
   #write(lane: Lane, call: Call, rough: number): void {
@@ -292,6 +326,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     const { peerId, token, limits } = this.#context;
     const transport = this.#options.open();
     const lane = new Lane(transport, limits, this);
+    lane.writer.out.sink = this.#loans?.lender;
     writePreamble(lane, { peerId, token, connection: this.#connection, lane: number });
     transport.start(lane);
     return lane;
@@ -313,3 +348,8 @@ export class CallerSession implements ReplicaClient, LaneOwner {
 }
 
 const EMPTY = new Uint8Array(0);
+
+function copyOf(reader: ByteReader): EncodedBody {
+  const bytes = reader.copy();
+  return { bytes, start: 0, end: bytes.byteLength };
+}

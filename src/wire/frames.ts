@@ -44,6 +44,12 @@ export const FrameType = {
   PART: 14,
   /** Replica: it has accepted an exchange whose body comes in parts; as many bytes more may be sent as the body says. */
   ROOM: 15,
+  /** Both: where the other side may find memory that this one lends. */
+  LEND: 16,
+  /** Both: what was offered can be seen from here. */
+  BORROW: 17,
+  /** Both: the ids of regions that nobody looks at here any more, one for each time they were lent. */
+  RETURN: 18,
 } as const;
 
 /** Bits 0 to 3 of a frame's flags; bits 4 and 5 are the format of its values, 6 and 7 (CALL) that of the reply. */
@@ -67,6 +73,7 @@ export const MetaField = {
   DEADLINE: 8,
   PRIORITY: 16,
   SENT: 32,
+  BY_VALUE: 64,
 } as const;
 
 /** A call id is an index into the caller's table and the generation of that entry, so that a late frame for an earlier call is known as such. */

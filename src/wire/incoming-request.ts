@@ -84,6 +84,12 @@ export class IncomingRequest extends IncomingCall {
     return this.#format(4).decodeArgs(this.takeReader());
   }
 
+  /** If nobody has read the arguments, nobody will. */
+  discardArgs(): void {
+    if (this.#reader !== undefined) this.session.loans!.borrower.discard(this.#reader, this.#format(4), true);
+    this.#reader = undefined;
+  }
+
   result(value: unknown, othersOngoing: number): void {
     if (!this.isOpen) return;
     this.#value(FrameType.RESULT, saturate16(othersOngoing), value, "result");
@@ -113,7 +119,10 @@ export class IncomingRequest extends IncomingCall {
       returned,
     );
     // They go back to a caller that has not kept them: those it has now may have changed since it made the call.
-    if (!this.#isKept) writer.out.append(reader.bytes, reader.at, reader.end);
+    if (!this.#isKept) {
+      writer.out.append(reader.bytes, reader.at, reader.end);
+      this.#reader = undefined;
+    }
     writer.end(start);
     this.close();
   }
@@ -181,7 +190,9 @@ export class IncomingRequest extends IncomingCall {
   #value(type: number, aux: number, value: unknown, root: "result" | "item"): number {
     const format = this.#format(6);
     const session = this.session;
-    const rough = roughBytes(value);
+    const lender = session.loans?.lender;
+    const whole = roughBytes(value);
+    const rough = lender === undefined || !this.#meta.byReference ? whole : lender.inlineBytes(whole);
     const lane = session.lane(rough > BULK_BYTES);
     const { writer } = lane;
     const { out } = writer;
@@ -189,19 +200,25 @@ export class IncomingRequest extends IncomingCall {
     const bodyAt = out.at;
     // A call without a result is the commonest of all: it needs no body.
     if (value !== undefined || root === "item") {
+      const isByValue = !this.#meta.byReference;
+      if (isByValue) out.sink = undefined;
       try {
         format.encode(value, out, root);
         session.checkSize(out.at - bodyAt, root);
       } catch (error) {
         out.at = start;
+        lender?.abort();
         throw error;
+      } finally {
+        if (isByValue) out.sink = lender;
       }
     }
+    const lentBytes = lender !== undefined && lender.taken.length > 0 ? lender.commit() : 0;
     const bytes = out.at - bodyAt;
     const bulk = bytes > BULK_BYTES ? session.lane(true) : lane;
     if (bulk === lane) writer.end(start);
     else bulk.writer.end(writer.moveTo(bulk.writer, start));
-    return bytes;
+    return bytes + lentBytes;
   }
 }
 

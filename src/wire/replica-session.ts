@@ -1,6 +1,7 @@
 import { ProtocolError, SerializationError } from "../core/errors.ts";
 import type { Peer } from "../core/replica/peer.ts";
 import type { Replica } from "../core/replica/replica.ts";
+import { Header } from "./codec/tags.ts";
 import { decodeThrown } from "./codec/thrown.ts";
 import { ByteReader } from "./codec/reader.ts";
 import type { FrameHeader } from "./frame-reader.ts";
@@ -8,6 +9,7 @@ import { CALL_INDEX_MASK, CancelFlag, FrameType, saturate16 } from "./frames.ts"
 import { IncomingHttp } from "./incoming-http.ts";
 import { IncomingRequest } from "./incoming-request.ts";
 import { Lane, type LaneOwner } from "./lane.ts";
+import { Loans } from "./loans.ts";
 import { RequestSpin } from "./request-spin.ts";
 import type { Transport } from "./transport.ts";
 import type { WireContext } from "./wire-context.ts";
@@ -23,6 +25,7 @@ export interface ReplicaSessionOptions {
 /** The replica's side of its connection to one calling process: calls in, outcomes out. */
 export class ReplicaSession implements Peer, LaneOwner {
   readonly context: WireContext;
+  readonly loans: Loans | undefined;
   ongoing = 0;
   waiting = false;
   readonly #replica: Replica;
@@ -39,11 +42,15 @@ export class ReplicaSession implements Peer, LaneOwner {
     this.#options = options;
     this.context = options.context;
     this.#replica = options.replica;
+    const { sharing, clock, limits } = options.context;
+    this.loans = sharing && new Loans({ sharing, clock, limits, writer: () => this.lane().writer });
+    this.#reader.source = this.loans?.borrower;
   }
 
   /** Takes over a connection of this caller's. */
   attach(transport: Transport, isBulk: boolean): Lane {
     const lane = new Lane(transport, this.context.limits, this);
+    lane.writer.out.sink = this.loans?.lender;
     if (isBulk) this.#bulk = lane;
     else this.#small = lane;
     if (!this.#joined) {
@@ -128,6 +135,11 @@ export class ReplicaSession implements Peer, LaneOwner {
         this.#find(header.id)?.credit(header.aux, granted);
         return;
       }
+      case FrameType.LEND:
+      case FrameType.BORROW:
+      case FrameType.RETURN:
+        this.loans?.onFrame(header.type, reader);
+        return;
       default:
         throw new ProtocolError(`A frame of type ${header.type} arrived, which a caller does not send.`);
     }
@@ -145,6 +157,7 @@ export class ReplicaSession implements Peer, LaneOwner {
     this.#bulk?.transport.close();
     const calls = this.calls();
     this.#calls.length = 0;
+    this.loans?.close();
     for (const call of calls) call.orphaned();
     this.#replica.leave(this);
     this.#options.onClosed();
@@ -159,7 +172,11 @@ export class ReplicaSession implements Peer, LaneOwner {
     const index = this.#freeIndex(header.id);
     const request = new IncomingRequest(this, method, { header, reader });
     this.#calls[index] = request;
+    const mayRefer = this.loans !== undefined && ((reader.bytes[reader.at] ?? 0) & Header.SHARED) !== 0;
     this.#replica.accept(request);
+    if (!mayRefer) return;
+    request.discardArgs();
+    this.loans!.borrower.check();
   }
 
   #spinFor(us: number): void {

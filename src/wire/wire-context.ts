@@ -2,6 +2,7 @@ import type { Clock } from "../core/contracts/clock.ts";
 import type { FormatTable } from "./codec/format.ts";
 import type { Limits } from "./limits.ts";
 import type { Poller } from "./poller.ts";
+import type { Sharing } from "./sharing.ts";
 
 /** What all sessions of a process share. */
 export interface WireContext {
@@ -12,6 +13,8 @@ export interface WireContext {
   readonly token: Uint8Array;
   /** Names this process to replicas, 16 bytes. */
   readonly peerId: Uint8Array;
+  /** Where large binary can be lent to other processes instead of being sent. @default not at all */
+  readonly sharing?: Sharing;
   /** For `spinUs`; without it the option does nothing. @default none */
   readonly poller?: Poller | undefined;
 }

@@ -4,6 +4,8 @@ import { FrameReader } from "../../src/wire/frame-reader.ts";
 import { FrameType, HEADER_BYTES } from "../../src/wire/frames.ts";
 import { defaultLimits } from "../../src/wire/limits.ts";
 import { ManualClock } from "../../src/testing/manual-clock.ts";
+import { SHARED_BYTES } from "../../src/wire/codec/tags.ts";
+import { FakeMachine, referenceBytes } from "../wire/fake-memory.ts";
 import { token, Wire } from "../wire/harness.ts";
 import type { Link } from "../wire/link.ts";
 
@@ -11,6 +13,9 @@ import type { Link } from "../wire/link.ts";
 const BUDGET_MS = Number(process.env["FUZZ_MS"] ?? 2_000) / 2;
 const SEED = Number(process.env["FUZZ_SEED"] ?? Math.floor(Math.random() * 2 ** 32));
 const limits = { maxMessageBytes: 60_000, maxFrameBytes: 64_000, maxArrayLength: 10_000, maxDepth: 50 };
+
+/** A message may refer to memory that would not fit into it. */
+const lendingLimits = { ...limits, maxMessageBytes: 2.5 * SHARED_BYTES };
 
 /** Repeatable chance. */
 class Chance {
@@ -48,7 +53,7 @@ function frame(chance: Chance, corpus: readonly Uint8Array[]): Uint8Array {
       const bytes = new Uint8Array(HEADER_BYTES + body.byteLength);
       const view = new DataView(bytes.buffer);
       view.setUint32(0, chance.below(10) === 0 ? chance.below(100_000) : body.byteLength, true);
-      view.setUint8(4, chance.below(14));
+      view.setUint8(4, chance.below(17));
       view.setUint8(5, chance.below(256));
       view.setUint16(6, chance.one([0, 0, 1, chance.below(65_536)]), true);
       view.setUint32(8, chance.one([0, 1, 1 << 20, chance.below(2 ** 32)]), true);
@@ -82,6 +87,36 @@ const target = {
   },
   later: (value: unknown) => Promise.resolve(value),
 };
+
+/** A message that refers to shared memory. */
+function referring(id: number, byteLength: number): Uint8Array {
+  return Uint8Array.of(2, 0x81, ...referenceBytes({ id, place: id + 100, byteLength }));
+}
+
+function frameOf(type: number, id: number, body: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(HEADER_BYTES + body.byteLength);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, body.byteLength, true);
+  view.setUint8(4, type);
+  view.setUint32(8, id, true);
+  bytes.set(body, HEADER_BYTES);
+  return bytes;
+}
+
+/** What two sides say that lend each other memory: `owner` is the number of the process that speaks. */
+function lendingFrames(owner: number): Uint8Array[] {
+  const call = new Uint8Array(8);
+  return [
+    frameOf(FrameType.LEND, 0, Uint8Array.of(0xab, owner)),
+    frameOf(FrameType.BORROW, 0, call.subarray(0, 0)),
+    frameOf(FrameType.RETURN, 0, Uint8Array.of(1, 0, 0, 0)),
+    frameOf(FrameType.CALL, 3, Buffer.concat([call, referring(1, SHARED_BYTES)])),
+    frameOf(FrameType.CALL, 4, Buffer.concat([call, referring(2, SHARED_BYTES)])),
+    frameOf(FrameType.RESULT, 0, referring(1, SHARED_BYTES)),
+    frameOf(FrameType.ITEM, 1, referring(1, SHARED_BYTES)),
+    frameOf(FrameType.REFUSE, 0, referring(1, SHARED_BYTES)),
+  ];
+}
 
 /** What goes over the wire when all is well, each way: whole frames. */
 async function record(): Promise<{ calls: Uint8Array[]; replies: Uint8Array[] }> {
@@ -205,8 +240,13 @@ test("a replica answers what a broken caller sends, or hangs up with a ProtocolE
   expect(new Set(calls.map((bytes) => bytes[4]))).toEqual(
     new Set([FrameType.METHOD, FrameType.CALL, FrameType.CANCEL, FrameType.CREDIT]),
   );
-  const wire = new Wire(target, { limits });
-  const other = wire.caller({ peer: 200 });
+  const machine = new FakeMachine();
+  const memory = machine.process();
+  const wire = new Wire(target, { limits: lendingLimits, memory });
+  const broken = machine.process();
+  const region = broken.store(new Uint8Array(SHARED_BYTES))!;
+  const other = wire.caller({ peer: 200, memory: machine.process() });
+  const corpus = [...calls, ...lendingFrames(1)];
   await forAWhile(async (chance) => {
     const link = wire.raw();
     const destroyed = watch(link, "far");
@@ -214,10 +254,13 @@ test("a replica answers what a broken caller sends, or hangs up with a ProtocolE
     link.near.write(preamble(100));
     // The methods must be known for anything to come of the rest.
     for (const bytes of calls) if (bytes[4] === FrameType.METHOD) link.near.write(bytes);
-    for (let n = chance.below(8); n >= 0; n--) link.near.write(frame(chance, calls));
+    for (let n = chance.below(8); n >= 0; n--) link.near.write(frame(chance, corpus));
     await wire.settle();
     link.near.close();
     await wire.settle();
+    memory.collect();
+    // What this replica has lent it has back, and nobody else's region was touched.
+    expect([memory.regions.size, region.bytes[0]]).toEqual([0, 0]);
     for (const error of destroyed) expect(error).toBeInstanceOf(ProtocolError);
     expect(wire.acceptor.size).toBe(1);
     wire.clock.advance(1e9);
@@ -235,9 +278,14 @@ test("a caller takes what a broken replica sends, or hangs up with a ProtocolErr
   expect(new Set(replies.map((bytes) => bytes[4]))).toEqual(
     new Set([FrameType.RESULT, FrameType.ERROR, FrameType.ITEM, FrameType.END]),
   );
+  const corpus = [...replies, ...lendingFrames(0)];
   await forAWhile(async (chance) => {
-    const wire = new Wire({ never: () => new Promise(() => {}) }, { limits });
-    const caller = wire.caller();
+    const machine = new FakeMachine();
+    const far = machine.process();
+    far.store(new Uint8Array(SHARED_BYTES));
+    const near = machine.process();
+    const wire = new Wire({ never: () => new Promise(() => {}) }, { limits: lendingLimits, memory: far });
+    const caller = wire.caller({ memory: near });
     const made = [
       caller.send("never"),
       caller.send("never", [], { stream: true }),
@@ -246,7 +294,7 @@ test("a caller takes what a broken replica sends, or hangs up with a ProtocolErr
     await wire.settle();
     for (let n = chance.below(8); n >= 0; n--) {
       const link = caller.links[0]!;
-      if (!link.far.closed) link.far.write(frame(chance, replies));
+      if (!link.far.closed) link.far.write(frame(chance, corpus));
       await wire.settle();
     }
     for (const told of caller.toldOf("lost")) {
@@ -264,6 +312,7 @@ test("a caller takes what a broken replica sends, or hangs up with a ProtocolErr
     expect(new Set(ended)).toEqual(new Set(made));
     for (const call of made) expect(call.outcomes.length).toBeLessThanOrEqual(1);
     expect(caller.session.ongoing).toBe(0);
+    expect(near.regions.size).toBe(0);
   });
 });
 

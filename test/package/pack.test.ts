@@ -89,6 +89,7 @@ test("holds what is started by name, and few files to load", () => {
     "dist/driver.js",
     "dist/index.js",
     "dist/instances.js",
+    "dist/mapped-memory.js",
     "dist/process-replica-main.js",
     "dist/process-replica.js",
     "dist/runtime.js",

@@ -11,6 +11,8 @@ import { FormatTable } from "../../src/wire/codec/format.ts";
 import { StructuredFormat } from "../../src/wire/codec/structured.ts";
 import { defaultLimits, type Limits } from "../../src/wire/limits.ts";
 import type { Poller } from "../../src/wire/poller.ts";
+import type { SharedMemory } from "../../src/wire/shared-memory.ts";
+import { Sharing } from "../../src/wire/sharing.ts";
 import type { WireContext } from "../../src/wire/wire-context.ts";
 import { Link, type LinkOptions, settle } from "./link.ts";
 
@@ -18,15 +20,22 @@ export const token: Uint8Array = Uint8Array.from({ length: 32 }, (_, i) => i + 1
 
 export function wireContext(
   clock: ManualClock,
-  fields: { limits?: Partial<Limits>; peer?: number; poller?: Poller | undefined } = {},
+  fields: {
+    limits?: Partial<Limits>;
+    peer?: number;
+    poller?: Poller | undefined;
+    memory?: SharedMemory | undefined;
+  } = {},
 ): WireContext {
+  const limits = { ...defaultLimits, ...fields.limits };
   return {
     clock,
-    formats: new FormatTable([new StructuredFormat()]),
-    limits: { ...defaultLimits, ...fields.limits },
+    formats: new FormatTable([new StructuredFormat({ limits })]),
+    limits,
     token,
     peerId: new Uint8Array(16).fill(fields.peer ?? 7),
     poller: fields.poller,
+    ...(fields.memory && { sharing: new Sharing(() => Promise.resolve(fields.memory)) }),
   };
 }
 
@@ -41,7 +50,7 @@ const template: CallTemplate = {
   multiplexedModelId: "",
   sessionId: "",
   preferLocalRouting: false,
-  byReference: false,
+  byReference: true,
   spinUs: 0,
 };
 
@@ -49,6 +58,7 @@ export interface CallOptions {
   readonly stream?: boolean;
   readonly broadcast?: boolean;
   readonly modelId?: string;
+  readonly byReference?: boolean;
   readonly parent?: Partial<RequestScope>;
   readonly priority?: number;
   readonly deadlineMs?: number;
@@ -72,6 +82,7 @@ export class TestCall extends Call {
         stream: options.stream ?? false,
         broadcast: options.broadcast ?? false,
         multiplexedModelId: options.modelId ?? "",
+        byReference: options.byReference ?? true,
         spinUs: options.spinUs ?? 0,
       },
       args,
@@ -126,6 +137,8 @@ export interface WireOptions {
   readonly link?: LinkOptions;
   readonly limits?: Partial<Limits>;
   readonly maxOngoingRequests?: number;
+  /** That of the replica. @default none */
+  readonly memory?: SharedMemory;
   /** The caller's, and the replica's. */
   readonly pollers?: { readonly caller: Poller; readonly replica: Poller };
 }
@@ -163,12 +176,16 @@ export class Wire {
     });
     this.replica.open(target);
     this.acceptor = new Acceptor(
-      wireContext(this.clock, { limits: options.limits ?? {}, poller: options.pollers?.replica }),
+      wireContext(this.clock, {
+        limits: options.limits ?? {},
+        poller: options.pollers?.replica,
+        memory: options.memory,
+      }),
       this.replica,
     );
   }
 
-  caller(options: { peer?: number; link?: LinkOptions } = {}): TestCaller {
+  caller(options: CallerOptions = {}): TestCaller {
     return new TestCaller(this, options);
   }
 
@@ -188,15 +205,33 @@ export class Wire {
   }
 }
 
+export interface CallerOptions {
+  readonly peer?: number;
+  readonly link?: LinkOptions;
+  /** That of the calling process. @default none */
+  readonly memory?: SharedMemory;
+  /** That of another caller, whose process it shares. */
+  readonly context?: WireContext;
+}
+
 /** A calling process with one connection to the replica. */
 export class TestCaller {
   readonly told: Told[] = [];
   readonly links: Link[] = [];
   readonly session: CallerSession;
+  readonly context: WireContext;
   readonly #wire: Wire;
 
-  constructor(wire: Wire, options: { peer?: number; link?: LinkOptions }) {
+  constructor(wire: Wire, options: CallerOptions) {
     this.#wire = wire;
+    this.context =
+      options.context ??
+      wireContext(wire.clock, {
+        limits: wire.options.limits ?? {},
+        peer: options.peer ?? 7,
+        poller: wire.options.pollers?.caller,
+        memory: options.memory,
+      });
     const listener: ReplicaClientListener = {
       onFinished: (call, others) =>
         this.told.push({ what: "finished", call, others, settled: call.state === CallState.SETTLED }),
@@ -206,11 +241,7 @@ export class TestCaller {
       onLost: (error, lost) => this.told.push({ what: "lost", error, lost }),
     };
     this.session = new CallerSession({
-      context: wireContext(wire.clock, {
-        limits: wire.options.limits ?? {},
-        peer: options.peer ?? 7,
-        poller: wire.options.pollers?.caller,
-      }),
+      context: this.context,
       open: () => {
         const link = new Link(options.link ?? wire.options.link);
         this.links.push(link);

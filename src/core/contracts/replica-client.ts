@@ -70,4 +70,8 @@ export interface EncodedBody {
   readonly bytes: Uint8Array;
   readonly start: number;
   readonly end: number;
+  /** A further call is sent with it. */
+  join?(call: Call): void;
+  /** The call has ended. When the last one has left, what the body holds beside its bytes is free. */
+  leave?(call: Call): void;
 }

@@ -18,6 +18,7 @@ class BroadcastCall extends Call {
     super(whole.target, [], whole.sequence, whole.terms);
     this.#whole = whole;
     this.body = whole.body;
+    this.body?.join?.(this);
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     this.outcome = promise;
     this.#resolve = resolve;
@@ -64,6 +65,7 @@ class BroadcastOutgoing extends OutgoingCall {
     this.#broadcast = target.router.broadcast(() => new BroadcastCall(this));
     this.#broadcast.calls.then(
       (calls) => {
+        this.body?.leave?.(this);
         const outcomes = calls.map((call) => (call as BroadcastCall).outcome);
         this.#start(outcomes);
         void Promise.allSettled(outcomes).then(() => this.resolve());
@@ -96,6 +98,7 @@ class BroadcastOutgoing extends OutgoingCall {
   item(): void {}
 
   #end(error: unknown): void {
+    this.body?.leave?.(this);
     if (this.state === CallState.SETTLED) return;
     this.state = CallState.SETTLED;
     this.reject(error);

@@ -199,12 +199,18 @@ export class Caller {
     call.args = undefined;
     Promise.all(args.map((arg) => (arg instanceof CallResponse ? arg : undefined))).then(
       (values) => {
-        if (call.state !== CallState.RESOLVING) return;
-        call.state = CallState.NEW;
-        call.args = encoder.decode(template, rest).map((arg, i) => (args[i] instanceof CallResponse ? values[i] : arg));
-        send();
+        if (call.state === CallState.RESOLVING) {
+          call.state = CallState.NEW;
+          const own = encoder.decode(template, rest);
+          call.args = own.map((arg, i) => (args[i] instanceof CallResponse ? values[i] : arg));
+        }
+        rest.leave?.(call);
+        if (call.state === CallState.NEW) send();
       },
-      (error: unknown) => settleWithError(call, error),
+      (error: unknown) => {
+        rest.leave?.(call);
+        settleWithError(call, error);
+      },
     );
   }
 

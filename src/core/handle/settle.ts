@@ -11,6 +11,7 @@ export function settleWithError(call: Call, error: unknown): boolean {
   if (call.state === CallState.SETTLED) return false;
   call.state = CallState.SETTLED;
   call.args = undefined;
+  call.body?.leave?.(call);
   call.body = undefined;
   call.reject(error);
   return true;

@@ -163,6 +163,7 @@ export class Dispatcher {
       }
       // Encoding may have run code of the user's that ended the call.
       if (call.state === CallState.SETTLED) {
+        call.body.leave?.(call);
         call.body = undefined;
         return;
       }

@@ -17,6 +17,10 @@ runReplica({
     setImmediate(() => flushCompileCache());
     return { socketPath };
   },
+  async openSharedMemory(token) {
+    const { openMappedMemory } = await import("../../transport/mapped-memory.ts");
+    return openMappedMemory(token);
+  },
   memoryMb: () => process.memoryUsage.rss() / 1_048_576,
   exit: (code) => process.exit(code),
 });

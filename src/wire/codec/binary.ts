@@ -1,6 +1,6 @@
 import { ProtocolError } from "../../core/errors.ts";
 import type { ByteReader } from "./reader.ts";
-import { ALIGNED_BYTES, Tag } from "./tags.ts";
+import { ALIGNED_BYTES, Header, SHARED_BYTES, Tag } from "./tags.ts";
 import { Unsendable } from "./unsendable.ts";
 import type { ByteWriter } from "./writer.ts";
 
@@ -71,6 +71,8 @@ export function writeBinary(writer: ByteWriter, messageStart: number, value: Arr
   checkBinary(value);
   const bytes = bytesOf(value);
   const { length } = bytes;
+  if (length >= SHARED_BYTES && writer.sink !== undefined && share(writer, messageStart, binaryKind(value), bytes))
+    return;
   writer.ensure(6);
   writer.bytes[writer.at] = Tag.BINARY;
   writer.bytes[writer.at + 1] = binaryKind(value);
@@ -83,6 +85,23 @@ export function writeBinary(writer: ByteWriter, messageStart: number, value: Arr
     for (let i = 0; i < padding; i++) writer.bytes[writer.at++] = 0;
   }
   writer.append(bytes);
+}
+
+/** Tag, kind, number of bytes, and where they are, if the writer has somewhere to put them. */
+function share(writer: ByteWriter, messageStart: number, kind: number, bytes: Uint8Array): boolean {
+  const region = writer.at + bytes.length > writer.limit ? undefined : writer.sink!.take(bytes, writer.at);
+  if (region === undefined) return false;
+  // Where a value travels does not change how large the message may be.
+  writer.limit -= bytes.length;
+  writer.ensure(14);
+  writer.bytes[messageStart]! |= Header.SHARED;
+  writer.bytes[writer.at] = Tag.SHARED;
+  writer.bytes[writer.at + 1] = kind;
+  writer.view.setUint32(writer.at + 2, bytes.length, true);
+  writer.view.setUint32(writer.at + 6, region.id, true);
+  writer.view.setUint32(writer.at + 10, region.place, true);
+  writer.at += 14;
+  return true;
 }
 
 /** What follows the tag, in memory of its own unless the message is and it is large. */
@@ -108,6 +127,16 @@ export function binaryFrom(number: number, bytes: Uint8Array): ArrayBufferView |
   return makeBinary(kind, { bytes, owned: false }, 0, bytes.length);
 }
 
+/** A view or buffer of a kind over memory that begins with its bytes; for an ArrayBuffer it must hold nothing else. */
+export function binaryOver(number: number, buffer: ArrayBuffer, length: number): ArrayBufferView | ArrayBuffer {
+  const kind = kinds[number];
+  if (kind === undefined || length % kind.bytesPerElement !== 0)
+    throw new ProtocolError("A message holds binary of an unknown kind, or with a part of an element.");
+  if (number === 0) return buffer;
+  if (kind.view === undefined) throw notHere(kind);
+  return new kind.view(buffer, 0, length / kind.bytesPerElement);
+}
+
 function makeBinary(
   kind: BinaryKind,
   reader: Pick<ByteReader, "bytes" | "owned">,
@@ -119,10 +148,7 @@ function makeBinary(
   const count = length / kind.bytesPerElement;
   const { view: View } = kind;
   if (View === undefined) {
-    if (kind.name !== "ArrayBuffer")
-      throw new ProtocolError(
-        `A message holds a ${kind.name}, which this runtime does not have. Use the same version of Node on both sides.`,
-      );
+    if (kind.name !== "ArrayBuffer") throw notHere(kind);
     return copyOf(bytes, at, length);
   }
   const { buffer } = bytes;
@@ -138,6 +164,12 @@ function copyOf(bytes: Uint8Array, at: number, length: number): ArrayBuffer {
   const copy = new Uint8Array(length);
   for (let i = 0; i < length; i++) copy[i] = bytes[at + i]!;
   return copy.buffer;
+}
+
+function notHere({ name }: BinaryKind): ProtocolError {
+  return new ProtocolError(
+    `A message holds a ${name}, which this runtime does not have. Use the same version of Node on both sides.`,
+  );
 }
 
 function kind(name: string, bytesPerElement: number): BinaryKind {

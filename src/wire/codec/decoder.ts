@@ -6,6 +6,7 @@ import type { ValueExtension } from "./extension.ts";
 import { cachedKey, shortText } from "./key-cache.ts";
 import { nativeText } from "./native-text.ts";
 import { type ByteReader, truncated } from "./reader.ts";
+import { readShared } from "./shared-binary.ts";
 import { Header, SHORT_STRING, SHORT_STRING_END, SMALL_ARRAY, SMALL_ARRAY_END, SMALL_INT_END, Tag } from "./tags.ts";
 
 /** Assigning beyond an array's end by more than this makes it a sparse one, which takes no memory for what is missing. */
@@ -37,9 +38,10 @@ export class ValueDecoder {
     this.busy = true;
     try {
       const header = reader.u8();
-      if (header > Header.REFERENCES)
+      if (header > (Header.REFERENCES | Header.SHARED))
         throw new ProtocolError(`A message begins with ${header}, which this version does not know.`);
-      if (header === Header.REFERENCES) this.#places = new Map();
+      if (header & Header.REFERENCES) this.#places = new Map();
+      if (header & Header.SHARED) reader.source?.begin();
       return this.value();
     } catch (thrown) {
       if (thrown instanceof ProtocolError) throw thrown;
@@ -239,6 +241,8 @@ export class ValueDecoder {
       }
       case Tag.BINARY:
         return this.place(at, readBinary(reader));
+      case Tag.SHARED:
+        return this.place(at, readShared(reader));
       case Tag.ERROR:
         return readError(this, at);
       case Tag.EXTENSION: {

@@ -59,7 +59,7 @@ export class ValueEncoder {
       writer.u8(Header.PLAIN);
       if (isArgs) this.#elements(value as readonly unknown[]);
       else this.value(value);
-      if (this.#referenced) writer.bytes[this.start] = Header.REFERENCES;
+      if (this.#referenced) writer.bytes[this.start]! |= Header.REFERENCES;
       writer.checkLimit();
     } catch (thrown) {
       writer.at = this.start;
@@ -136,6 +136,7 @@ export class ValueEncoder {
       writer.at = at;
       this.#depth = depth;
       this.references.rewind(at - this.start);
+      writer.sink?.rewind(at);
       return false;
     }
   }

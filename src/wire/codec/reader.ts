@@ -1,5 +1,6 @@
 import { ProtocolError } from "../../core/errors.ts";
 import { nativeText } from "./native-text.ts";
+import type { BinarySource } from "./shared-binary.ts";
 
 /**
  * Reads bytes one behind another, never past `end`.
@@ -13,6 +14,8 @@ export class ByteReader {
   end: number;
   /** The bytes belong to this message alone and are never written to again: large binary may stay where it is. */
   owned: boolean;
+  /** Where binary is that is not in the message itself. */
+  source: BinarySource | undefined = undefined;
   #view: DataView | undefined = undefined;
 
   constructor(bytes: Uint8Array, start = 0, end: number = bytes.length) {

@@ -493,7 +493,7 @@ describe("bytes that are no message", () => {
   const cases: [string, number[]][] = [
     ["nothing", []],
     ["no value", [0]],
-    ["an unknown header", [2, 1]],
+    ["an unknown header", [4, 1]],
     ["an unknown tag", [0, 0xff]],
     ["an end without a beginning", [0, 0xaf]],
     ["holes without an array", [0, 0xb0, 1, 0, 0, 0]],
@@ -506,6 +506,7 @@ describe("bytes that are no message", () => {
     ["a property named by a number", [0, 0xad, 1, 1, 0xaf]],
     ["a reference in a message without references", [0, 0x82, 0xad, 0xaf, 0xb8, 2, 0, 0, 0]],
     ["a reference to no beginning", [1, 0x82, 0xad, 0xaf, 0xb8, 3, 0, 0, 0]],
+    ["shared memory that nobody has offered", [2, 0xb9, 3, 0, 0, 16, 0, 1, 0, 0, 0, 1, 0, 0, 0]],
     ["binary of an unknown kind", [0, 0xb5, 99, 0, 0, 0, 0]],
     ["half an element", [0, 0xb5, 5, 1, 0, 0, 0, 1]],
     ["a BigInt that is cut short", [0, 0xab, 0, 255, 255, 15, 0]],

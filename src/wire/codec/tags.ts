@@ -1,5 +1,5 @@
-/** First byte of a message: how the rest is to be read. */
-export const Header = { PLAIN: 0, REFERENCES: 1 } as const;
+/** First byte of a message, as bits: how the rest is to be read. */
+export const Header = { PLAIN: 0, REFERENCES: 1, SHARED: 2 } as const;
 
 /** Below these, a tag holds a small number itself. */
 export const SMALL_INT_END = 0x40;
@@ -35,7 +35,10 @@ export const Tag = {
   ERROR: 0xb6,
   EXTENSION: 0xb7,
   REFERENCE: 0xb8,
+  SHARED: 0xb9,
 } as const;
 
 /** Binary of at least this size is padded so that its first byte is at a multiple of 8. */
 export const ALIGNED_BYTES = 8_192;
+/** Binary of at least this size may be left in shared memory, where both sides can reach it. */
+export const SHARED_BYTES = 1_048_576;

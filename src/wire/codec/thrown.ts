@@ -9,7 +9,9 @@ import type { ByteWriter } from "./writer.ts";
  * What cannot travel is told about by an error in its place: a failure always arrives.
  */
 export function encodeThrown(thrown: unknown, writer: ByteWriter, formats: FormatTable): void {
-  const { at } = writer;
+  const { at, sink } = writer;
+  // An error must arrive whatever becomes of memory.
+  writer.sink = undefined;
   try {
     formats.structured.encode(thrown, writer, "result");
   } catch (cause) {
@@ -18,6 +20,8 @@ export function encodeThrown(thrown: unknown, writer: ByteWriter, formats: Forma
       `Something was thrown that cannot travel: ${describe(thrown)}. Throw an Error instead. (${textOf(cause)})`,
     );
     formats.structured.encode(told, writer, "result");
+  } finally {
+    writer.sink = sink;
   }
 }
 

@@ -1,4 +1,5 @@
 import { nativeText } from "./native-text.ts";
+import type { BinarySink } from "./shared-binary.ts";
 import { Unsendable } from "./unsendable.ts";
 
 /** Strings up to this length are written by a loop: a call into the runtime costs more. */
@@ -28,6 +29,8 @@ export class ByteWriter {
   /** Growing beyond this is refused; set by a message for as long as it is written. */
   limit = Infinity;
   readonly #memory: WriterMemory;
+  /** Where large binary may go instead, for a reader that can find it there. */
+  sink: BinarySink | undefined = undefined;
 
   /** @param slab what to write into first; it is not grown itself. */
   constructor(slab: Uint8Array = new Uint8Array(1_024), memory: WriterMemory = plainMemory) {
