@@ -4,6 +4,9 @@ import { FrameReader } from "../../src/wire/frame-reader.ts";
 import { FrameType, HEADER_BYTES } from "../../src/wire/frames.ts";
 import { defaultLimits } from "../../src/wire/limits.ts";
 import { ManualClock } from "../../src/testing/manual-clock.ts";
+import type { ReplicaWebSocket } from "../../src/core/deployment/types.ts";
+import type { Call } from "../../src/core/handle/call.ts";
+import { ExchangeCaller } from "../wire/exchange-harness.ts";
 import { token, Wire } from "../wire/harness.ts";
 import type { Link } from "../wire/link.ts";
 
@@ -48,7 +51,7 @@ function frame(chance: Chance, corpus: readonly Uint8Array[]): Uint8Array {
       const bytes = new Uint8Array(HEADER_BYTES + body.byteLength);
       const view = new DataView(bytes.buffer);
       view.setUint32(0, chance.below(10) === 0 ? chance.below(100_000) : body.byteLength, true);
-      view.setUint8(4, chance.below(14));
+      view.setUint8(4, chance.below(17));
       view.setUint8(5, chance.below(256));
       view.setUint16(6, chance.one([0, 0, 1, chance.below(65_536)]), true);
       view.setUint32(8, chance.one([0, 1, 1 << 20, chance.below(2 ** 32)]), true);
@@ -81,6 +84,11 @@ const target = {
     for (let i = 0; i < 20; i++) yield i;
   },
   later: (value: unknown) => Promise.resolve(value),
+  fetch: (request: Request) => new Response(request.body),
+  async websocket(socket: ReplicaWebSocket) {
+    for await (const message of socket) await socket.send(message);
+    socket.close(4000, "done");
+  },
 };
 
 /** What goes over the wire when all is well, each way: whole frames. */
@@ -116,6 +124,17 @@ async function record(): Promise<{ calls: Uint8Array[]; replies: Uint8Array[] }>
   const call = caller.send("later", ["x".repeat(20_000)]);
   caller.cancel(call, new Error("no longer"));
   caller.session.grant(call, 1, 1);
+  await wire.settle();
+  const web = new ExchangeCaller(wire, caller);
+  web.open({ method: "POST", body: "whole", headers: [["x", "1"]] });
+  const upload = web.open({ method: "POST", isStreamed: true });
+  const socket = web.open({ webSocket: true });
+  await wire.settle();
+  upload.exchange.write(new Uint8Array(300));
+  socket.exchange.send("text");
+  await wire.settle();
+  upload.exchange.end();
+  socket.exchange.end({ code: 4001, reason: "bye" });
   await wire.settle();
   caller.session.close();
   await wire.settle();
@@ -203,7 +222,7 @@ test("a frame reader gives frames or throws a ProtocolError, however its bytes a
 test("a replica answers what a broken caller sends, or hangs up with a ProtocolError, and serves the others", async () => {
   const { calls } = await record();
   expect(new Set(calls.map((bytes) => bytes[4]))).toEqual(
-    new Set([FrameType.METHOD, FrameType.CALL, FrameType.CANCEL, FrameType.CREDIT]),
+    new Set([FrameType.METHOD, FrameType.CALL, FrameType.CANCEL, FrameType.CREDIT, FrameType.EXCHANGE, FrameType.PART]),
   );
   const wire = new Wire(target, { limits });
   const other = wire.caller({ peer: 200 });
@@ -233,16 +252,20 @@ test("a replica answers what a broken caller sends, or hangs up with a ProtocolE
 test("a caller takes what a broken replica sends, or hangs up with a ProtocolError: every call ends exactly once", async () => {
   const { replies } = await record();
   expect(new Set(replies.map((bytes) => bytes[4]))).toEqual(
-    new Set([FrameType.RESULT, FrameType.ERROR, FrameType.ITEM, FrameType.END]),
+    new Set([FrameType.RESULT, FrameType.ERROR, FrameType.ITEM, FrameType.END, FrameType.ROOM]),
   );
   await forAWhile(async (chance) => {
-    const wire = new Wire({ never: () => new Promise(() => {}) }, { limits });
+    const never = (): Promise<never> => new Promise(() => {});
+    const wire = new Wire({ never, fetch: never, websocket: never }, { limits });
     const caller = wire.caller();
+    const web = new ExchangeCaller(wire, caller);
     const made = [
       caller.send("never"),
       caller.send("never", [], { stream: true }),
       caller.send("never", [], { stream: true }),
     ];
+    const told = [web.open(), web.open({ method: "POST", isStreamed: true }), web.open({ webSocket: true })];
+    for (const { exchange } of told.slice(1)) exchange.write(chance.bytes(chance.below(2_000)));
     await wire.settle();
     for (let n = chance.below(8); n >= 0; n--) {
       const link = caller.links[0]!;
@@ -260,8 +283,14 @@ test("a caller takes what a broken replica sends, or hangs up with a ProtocolErr
       ...caller.toldOf("refused").map(({ call }) => call),
       ...caller.toldOf("lost").flatMap(({ lost }) => lost.map(({ call }) => call)),
     ];
-    expect(ended.length).toBe(3);
-    expect(new Set(ended)).toEqual(new Set(made));
+    expect(ended.length).toBe(6);
+    expect(new Set<Call>(ended)).toEqual(new Set<Call>([...made, ...web.calls]));
+    // Whoever opened an exchange hears of its end once, here or from the router, and of nothing afterwards.
+    for (const { events } of told) {
+      const ends = events.filter((event) => /^(?:end|error)$/.test(event));
+      expect(ends.length).toBeLessThanOrEqual(1);
+      if (ends.length === 1) expect(events.at(-1)).toBe(ends[0]);
+    }
     for (const call of made) expect(call.outcomes.length).toBeLessThanOrEqual(1);
     expect(caller.session.ongoing).toBe(0);
   });
