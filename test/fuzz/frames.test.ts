@@ -6,6 +6,9 @@ import { defaultLimits } from "../../src/wire/limits.ts";
 import { ManualClock } from "../../src/testing/manual-clock.ts";
 import { SHARED_BYTES } from "../../src/wire/codec/tags.ts";
 import { FakeMachine, referenceBytes } from "../wire/fake-memory.ts";
+import type { ReplicaWebSocket } from "../../src/core/deployment/types.ts";
+import type { Call } from "../../src/core/handle/call.ts";
+import { ExchangeCaller } from "../wire/exchange-harness.ts";
 import { token, Wire } from "../wire/harness.ts";
 import type { Link } from "../wire/link.ts";
 
@@ -86,6 +89,11 @@ const target = {
     for (let i = 0; i < 20; i++) yield i;
   },
   later: (value: unknown) => Promise.resolve(value),
+  fetch: (request: Request) => new Response(request.body),
+  async websocket(socket: ReplicaWebSocket) {
+    for await (const message of socket) await socket.send(message);
+    socket.close(4000, "done");
+  },
 };
 
 /** A message that refers to shared memory. */
@@ -151,6 +159,17 @@ async function record(): Promise<{ calls: Uint8Array[]; replies: Uint8Array[] }>
   const call = caller.send("later", ["x".repeat(20_000)]);
   caller.cancel(call, new Error("no longer"));
   caller.session.grant(call, 1, 1);
+  await wire.settle();
+  const web = new ExchangeCaller(wire, caller);
+  web.open({ method: "POST", body: "whole", headers: [["x", "1"]] });
+  const upload = web.open({ method: "POST", isStreamed: true });
+  const socket = web.open({ webSocket: true });
+  await wire.settle();
+  upload.exchange.write(new Uint8Array(300));
+  socket.exchange.send("text");
+  await wire.settle();
+  upload.exchange.end();
+  socket.exchange.end({ code: 4001, reason: "bye" });
   await wire.settle();
   caller.session.close();
   await wire.settle();
@@ -238,7 +257,7 @@ test("a frame reader gives frames or throws a ProtocolError, however its bytes a
 test("a replica answers what a broken caller sends, or hangs up with a ProtocolError, and serves the others", async () => {
   const { calls } = await record();
   expect(new Set(calls.map((bytes) => bytes[4]))).toEqual(
-    new Set([FrameType.METHOD, FrameType.CALL, FrameType.CANCEL, FrameType.CREDIT]),
+    new Set([FrameType.METHOD, FrameType.CALL, FrameType.CANCEL, FrameType.CREDIT, FrameType.EXCHANGE, FrameType.PART]),
   );
   const machine = new FakeMachine();
   const memory = machine.process();
@@ -276,7 +295,7 @@ test("a replica answers what a broken caller sends, or hangs up with a ProtocolE
 test("a caller takes what a broken replica sends, or hangs up with a ProtocolError: every call ends exactly once", async () => {
   const { replies } = await record();
   expect(new Set(replies.map((bytes) => bytes[4]))).toEqual(
-    new Set([FrameType.RESULT, FrameType.ERROR, FrameType.ITEM, FrameType.END]),
+    new Set([FrameType.RESULT, FrameType.ERROR, FrameType.ITEM, FrameType.END, FrameType.ROOM]),
   );
   const corpus = [...replies, ...lendingFrames(0)];
   await forAWhile(async (chance) => {
@@ -284,13 +303,17 @@ test("a caller takes what a broken replica sends, or hangs up with a ProtocolErr
     const far = machine.process();
     far.store(new Uint8Array(SHARED_BYTES));
     const near = machine.process();
-    const wire = new Wire({ never: () => new Promise(() => {}) }, { limits: lendingLimits, memory: far });
+    const never = (): Promise<never> => new Promise(() => {});
+    const wire = new Wire({ never, fetch: never, websocket: never }, { limits: lendingLimits, memory: far });
     const caller = wire.caller({ memory: near });
+    const web = new ExchangeCaller(wire, caller);
     const made = [
       caller.send("never"),
       caller.send("never", [], { stream: true }),
       caller.send("never", [], { stream: true }),
     ];
+    const told = [web.open(), web.open({ method: "POST", isStreamed: true }), web.open({ webSocket: true })];
+    for (const { exchange } of told.slice(1)) exchange.write(chance.bytes(chance.below(2_000)));
     await wire.settle();
     for (let n = chance.below(8); n >= 0; n--) {
       const link = caller.links[0]!;
@@ -308,8 +331,14 @@ test("a caller takes what a broken replica sends, or hangs up with a ProtocolErr
       ...caller.toldOf("refused").map(({ call }) => call),
       ...caller.toldOf("lost").flatMap(({ lost }) => lost.map(({ call }) => call)),
     ];
-    expect(ended.length).toBe(3);
-    expect(new Set(ended)).toEqual(new Set(made));
+    expect(ended.length).toBe(6);
+    expect(new Set<Call>(ended)).toEqual(new Set<Call>([...made, ...web.calls]));
+    // Whoever opened an exchange hears of its end once, here or from the router, and of nothing afterwards.
+    for (const { events } of told) {
+      const ends = events.filter((event) => /^(?:end|error)$/.test(event));
+      expect(ends.length).toBeLessThanOrEqual(1);
+      if (ends.length === 1) expect(events.at(-1)).toBe(ends[0]);
+    }
     for (const call of made) expect(call.outcomes.length).toBeLessThanOrEqual(1);
     expect(caller.session.ongoing).toBe(0);
     expect(near.regions.size).toBe(0);

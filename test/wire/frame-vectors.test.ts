@@ -7,10 +7,22 @@ import { ByteReader } from "../../src/wire/codec/reader.ts";
 import { StructuredFormat } from "../../src/wire/codec/structured.ts";
 import { ControlLink } from "../../src/wire/control-link.ts";
 import { FrameReader } from "../../src/wire/frame-reader.ts";
-import { CallFlag, CancelFlag, ErrorFlag, FrameType, PREAMBLE_BYTES } from "../../src/wire/frames.ts";
+import { readClose, readRequestHead, readResponseHead } from "../../src/wire/exchange-format.ts";
+import {
+  CallFlag,
+  CancelFlag,
+  ErrorFlag,
+  ExchangeFlag,
+  FrameType,
+  PartFlag,
+  PREAMBLE_BYTES,
+  ReplyFlag,
+} from "../../src/wire/frames.ts";
 import { defaultLimits } from "../../src/wire/limits.ts";
 import { SHARED_BYTES } from "../../src/wire/codec/tags.ts";
 import { FakeMachine } from "./fake-memory.ts";
+import type { ReplicaWebSocket } from "../../src/core/deployment/types.ts";
+import { ExchangeCaller } from "./exchange-harness.ts";
 import { deferred, TestCall, Wire, wireContext } from "./harness.ts";
 import { Link, settle } from "./link.ts";
 
@@ -22,12 +34,13 @@ interface Vector {
   readonly frame: Record<string, unknown>;
 }
 
-const { preamble, conversation, lending, control } = JSON.parse(
+const { preamble, conversation, exchanges, lending, control } = JSON.parse(
   readFileSync(new URL("vectors/frames.json", import.meta.url), "utf8"),
 ) as {
   preamble: Vector;
   conversation: Vector[];
   lending: Vector[];
+  exchanges: Vector[];
   control: Vector;
 };
 
@@ -60,16 +73,31 @@ function bodyInWords(type: number, flags: number, body: ByteReader): Record<stri
         const args = structured.decodeArgs(body);
         return regions.length === 0 ? { number, args } : { number, args: JSON.parse(JSON.stringify(args)), regions };
       }
-      const { remainingMs, ...meta } = readMeta(body);
       return {
         number,
-        meta: { ...meta, remainingMs: remainingMs === Infinity ? null : remainingMs },
+        meta: metaInWords(body),
         args: structured.decodeArgs(body),
       };
     }
+    case FrameType.EXCHANGE: {
+      const number = body.f64();
+      const meta = flags & ExchangeFlag.META ? { meta: metaInWords(body) } : {};
+      const head = readRequestHead(body);
+      return { number, ...meta, head, body: rest() };
+    }
+    case FrameType.PART:
+      if (flags & PartFlag.CLOSE) return readClose(body);
+      return flags & PartFlag.TEXT ? { text: body.utf8(body.end - body.at) } : { data: rest() };
+    case FrameType.ROOM:
+      return { bytes: body.u32() };
     case FrameType.RESULT:
+      if (flags & ReplyFlag.EXCHANGE) return { head: readResponseHead(body), body: rest() };
       return body.at === body.end ? {} : { value: structured.decode(body) };
     case FrameType.ITEM:
+      if (flags & ReplyFlag.HEAD) return { head: readResponseHead(body) };
+      if (flags & ReplyFlag.CLOSE) return readClose(body);
+      if (flags & ReplyFlag.TEXT) return { text: body.utf8(body.end - body.at) };
+      if (flags & ReplyFlag.EXCHANGE) return { data: rest() };
       return { value: structured.decode(body) };
     case FrameType.END:
       return { items: body.f64() };
@@ -90,6 +118,11 @@ function bodyInWords(type: number, flags: number, body: ByteReader): Record<stri
     default:
       return body.at === body.end ? {} : { rest: rest() };
   }
+}
+
+function metaInWords(body: ByteReader): Record<string, unknown> {
+  const { remainingMs, ...meta } = readMeta(body);
+  return { ...meta, remainingMs: remainingMs === Infinity ? null : remainingMs };
 }
 
 function thrownInWords(body: ByteReader): unknown {
@@ -212,6 +245,79 @@ async function speak(): Promise<{ preamble: Uint8Array; frames: Spoken[] }> {
   };
 }
 
+/** What the replica of the exchanges serves. */
+class Site {
+  async fetch(request: Request): Promise<Response> {
+    if (request.method === "GET") return new Response("hi", { headers: { "x-one": "é" } });
+    const body = (async function* () {
+      yield new Uint8Array(await request.arrayBuffer());
+      await new Promise(setImmediate);
+      throw fixedError("after one");
+    })();
+    return new Response(body as unknown as ReadableStream, { status: 201, statusText: "Made" });
+  }
+
+  async websocket(socket: ReplicaWebSocket): Promise<void> {
+    for await (const message of socket) {
+      if (message === "close") socket.close(4001, "why");
+      else await socket.send(message);
+    }
+  }
+}
+
+/** Exchanges of every kind, one after another, as our own sessions have them. */
+async function exchange(): Promise<Spoken[]> {
+  const wire = new Wire(new Site(), { limits: { uploadWindowBytes: 100 } });
+  const web = new ExchangeCaller(wire, wire.caller());
+  const frames: Spoken[] = [];
+  const seen = new Set<Link>();
+  const watch = (): void => {
+    for (const link of web.caller.links) {
+      if (seen.has(link)) continue;
+      seen.add(link);
+      let introduced = false;
+      const write = { near: link.near.write.bind(link.near), far: link.far.write.bind(link.far) };
+      link.near.write = (bytes) => {
+        const body = introduced ? bytes : bytes.subarray(PREAMBLE_BYTES);
+        introduced = true;
+        frames.push(...framesOf(body.slice()).map((frame) => ({ from: "caller" as const, bytes: frame })));
+        return write.near(bytes);
+      };
+      link.far.write = (bytes) => {
+        frames.push(...framesOf(bytes.slice()).map((frame) => ({ from: "replica" as const, bytes: frame })));
+        return write.far(bytes);
+      };
+    }
+  };
+  watch();
+  web.open({ url: "http://host/items/7?x=1", headers: [["host", "host"]], requestId: "request-1", route: "/shop" });
+  await wire.settle();
+  const upload = web.open({
+    method: "POST",
+    url: "http://host/",
+    isStreamed: true,
+    requestId: "request-2",
+    route: "/",
+  });
+  watch();
+  await wire.settle();
+  upload.exchange.write(Uint8Array.of(1, 2, 3));
+  upload.exchange.end();
+  await wire.settle();
+  const socket = web.open({ url: "http://host/", webSocket: true, requestId: "request-3", route: "/" });
+  await wire.settle();
+  socket.exchange.send("tëxt");
+  socket.exchange.send(Uint8Array.of(255));
+  await wire.settle();
+  socket.exchange.end({ code: 4000, reason: "bye" });
+  await wire.settle();
+  const closed = web.open({ url: "http://host/", webSocket: true, requestId: "request-4", route: "/" });
+  await wire.settle();
+  closed.exchange.send("close");
+  await wire.settle();
+  return frames;
+}
+
 function framesOf(bytes: Uint8Array): Uint8Array[] {
   const frames: Uint8Array[] = [];
   const view = new DataView(bytes.buffer, bytes.byteOffset);
@@ -255,12 +361,12 @@ const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 const bytesOf = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex, "hex"));
 
 describe("the golden vectors of the frames", () => {
-  test.each([...conversation, ...lending, control])("$from: $comment", ({ hex, frame }) => {
+  test.each([...conversation, ...exchanges, ...lending, control])("$from: $comment", ({ hex, frame }) => {
     expect(inWords(bytesOf(hex))).toEqual(frame);
   });
 
   test("every type of frame is there", () => {
-    const types = new Set([...conversation, ...lending, control].map(({ frame }) => frame["type"]));
+    const types = new Set([...conversation, ...exchanges, ...lending, control].map(({ frame }) => frame["type"]));
     expect(types).toEqual(new Set(Object.keys(FrameType)));
   });
 
@@ -276,6 +382,13 @@ describe("the golden vectors of the frames", () => {
     const spoken = await lend();
     expect(spoken.map(({ from, bytes }) => `${from} ${hexOf(bytes)}`)).toEqual(
       lending.map(({ from, hex }) => `${from} ${hex}`),
+    );
+  });
+
+  test("our exchanges look exactly so", async () => {
+    const spoken = await exchange();
+    expect(spoken.map(({ from, bytes }) => `${from} ${hexOf(bytes)}`)).toEqual(
+      exchanges.map(({ from, hex }) => `${from} ${hex}`),
     );
   });
 
