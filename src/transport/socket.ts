@@ -9,6 +9,8 @@ const { rmSync } = process.getBuiltinModule("node:fs");
 const READ_BYTES = 262_144;
 /** As long as the peer goes on writing, a read goes on too: one of a whole large frame would keep everything else waiting. */
 const MAX_READ_BYTES = 524_288;
+/** The same holds for a write while the peer reads. */
+const MAX_WRITE_BYTES = 524_288;
 
 /**
  * What all sockets of this thread read into. libuv reads and calls back in one go, and the wire is done with the bytes
@@ -33,6 +35,8 @@ class SocketTransport implements Transport {
   #receiver: TransportReceiver | undefined = undefined;
   #connected: boolean;
   #busy = false;
+  /** What is still to be written of a large piece of memory. */
+  #rest: Uint8Array | undefined = undefined;
   #closing = false;
   #closed = false;
   #error: Error | undefined = undefined;
@@ -67,7 +71,7 @@ class SocketTransport implements Transport {
     socket.on("drain", () => {
       if (!this.#busy) return;
       this.#busy = false;
-      if (!this.#closing) this.#receiver?.onWritable();
+      this.#goOn();
     });
     socket.on("error", (error) => {
       this.#error ??= error;
@@ -91,12 +95,32 @@ class SocketTransport implements Transport {
   write(bytes: Uint8Array): boolean {
     // A write after the end would be an error of the socket's, and cost what was written before.
     if (this.#closing || this.#closed) return true;
+    if (bytes.byteLength > MAX_WRITE_BYTES) {
+      this.#rest = bytes;
+      this.#goOn();
+      return false;
+    }
     this.#socket.write(bytes);
     // Mostly the kernel has taken all of it by now.
     if (this.#socket.writableLength === 0) return true;
     this.#busy = true;
     return false;
   }
+
+  /** Writes the next piece of something large; when all of it has left, another write may follow. */
+  readonly #goOn = (): void => {
+    const rest = this.#rest;
+    if (this.#closed) return;
+    if (rest === undefined) {
+      if (!this.#closing) this.#receiver?.onWritable();
+      return;
+    }
+    this.#rest = rest.byteLength > MAX_WRITE_BYTES ? rest.subarray(MAX_WRITE_BYTES) : undefined;
+    this.#socket.write(rest.subarray(0, MAX_WRITE_BYTES));
+    // The kernel may have taken it at once, for a peer that reads as fast; now others have their turn.
+    if (this.#socket.writableLength === 0) setImmediate(this.#goOn);
+    else this.#busy = true;
+  };
 
   defer(fn: () => void): void {
     process.nextTick(fn);
@@ -105,12 +129,16 @@ class SocketTransport implements Transport {
   close(): void {
     if (this.#closing || this.#closed) return;
     this.#closing = true;
-    this.#socket.end();
+    const rest = this.#rest;
+    this.#rest = undefined;
+    if (rest === undefined) this.#socket.end();
+    else this.#socket.end(rest);
   }
 
   destroy(error: Error): void {
     if (this.#closed) return;
     this.#closing = true;
+    this.#rest = undefined;
     this.#error ??= error;
     this.#socket.destroy();
   }

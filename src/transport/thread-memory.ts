@@ -10,11 +10,11 @@ export interface ThreadMemoryOptions {
 
 /** A frame larger than this has memory that it does not share. */
 const LARGE_BYTES = 65_536;
-/** So much arrives between two collections, if they are quick. */
+/** So much arrives between two collections: the least if they are quick, the most if not, well before V8 begins by itself. */
 const INTERVAL_BYTES = 8_388_608;
-const MAX_INTERVAL_BYTES = 67_108_864;
+const MAX_INTERVAL_BYTES = 33_554_432;
 /** A collection may take this much of the time that it is there to save. */
-const SLOW_MS = 1;
+const SLOW_MS = 2;
 /** Just under glibc's largest threshold. */
 const PRIMING_BYTES = 33_423_360;
 

@@ -205,6 +205,16 @@ export function describeTransport(name: string, traits: TransportTraits, open: (
       near.close();
     });
 
+    test("a large write that is closed behind arrives whole", async () => {
+      const { near, nearSink, farSink } = await connect();
+      await write(near, nearSink, pattern(10, 1));
+      const large = pattern(3_000_000, 7);
+      near.write(large);
+      near.close();
+      await farSink.until(() => farSink.closed.length > 0);
+      expect(farSink.bytes().equals(Buffer.concat([pattern(10, 1), large]))).toBe(true);
+    });
+
     test("what is given arrives once, and the giver does not have it any more", async () => {
       const { near, nearSink, farSink } = await connect();
       if (near.give === undefined) return;
