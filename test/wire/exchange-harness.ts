@@ -2,7 +2,7 @@ import { type Call, CallState } from "../../src/core/handle/call.ts";
 import type { Caller } from "../../src/core/handle/caller.ts";
 import { Deadlines } from "../../src/core/handle/deadlines.ts";
 import { settleWithError } from "../../src/core/handle/settle.ts";
-import { ExchangeCall } from "../../src/core/http/exchange-call.ts";
+import type { ExchangeCall } from "../../src/core/http/exchange-call.ts";
 import type { OpenExchange } from "../../src/core/http/exchange.ts";
 import { exchangeOpener } from "../../src/core/http/open-exchange.ts";
 import type { Router } from "../../src/core/router/router.ts";
