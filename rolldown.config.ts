@@ -13,7 +13,7 @@ export default defineConfig({
     "thread-replica-main": "src/engine/thread/thread-replica-main.ts",
   },
   platform: "node",
-  external: [/^node:/, "msgpackr"],
+  external: [/^node:/, "msgpackr", "ws"],
   output: {
     dir: "dist",
     entryFileNames: "[name].js",

@@ -1,3 +1,4 @@
+import type { ApplicationSpec } from "../core/deployment/spec.ts";
 import { buildApplication } from "../core/deployment/application.ts";
 import { resolveRunOptions } from "../core/deployment/run-options.ts";
 import { DeploymentUnavailableError } from "../core/errors.ts";
@@ -5,6 +6,9 @@ import type { Caller } from "../core/handle/caller.ts";
 import type { Handle } from "../core/handle/handle.ts";
 import type { RunOptions, ServeStatus } from "../core/serve-types.ts";
 import { Instance } from "./instance.ts";
+import { systemClock } from "../engine/system-clock.ts";
+import { stderrLog } from "../observe/log.ts";
+import { HttpFront } from "./http-front.ts";
 import { memoryPlatform, processPlatform } from "./platforms.ts";
 import { SignalHandler } from "./signal-handler.ts";
 
@@ -15,7 +19,12 @@ export class Instances {
   readonly #open = new Map<Where, Promise<Instance>>();
   readonly #ready = new Map<Where, Instance>();
   /** Which instance runs an application, and its ingress. */
-  readonly #apps = new Map<string, { readonly where: Where; readonly ingress: string }>();
+  readonly #apps = new Map<string, { readonly where: Where; readonly ingress: string; readonly drainMs: number }>();
+  readonly #front = new HttpFront({
+    clock: systemClock,
+    log: stderrLog("warn", "heliostat"),
+    openExchange: (app, options, listener) => this.#instanceOf(app).openExchange(app, options, listener),
+  });
   readonly #signals = new SignalHandler(() => this.shutdown());
 
   async run(app: unknown, given: RunOptions): Promise<Handle> {
@@ -27,12 +36,17 @@ export class Instances {
     const before = this.#apps.get(name);
     if (before !== undefined && before.where !== where) await this.delete(name);
     const instance = await this.#instance(where);
-    this.#apps.set(name, { where, ingress: spec.ingress });
+    this.#apps.set(name, { where, ingress: spec.ingress, drainMs: drainMsOf(spec) });
     const abandon = (): void => void instance.controller.delete(name);
     signal?.addEventListener("abort", abandon, { once: true });
+    let giveBack = (): void => {};
     try {
-      return await instance.run(spec);
+      giveBack = await this.#front.prepare(spec, given.http);
+      const handle = await instance.run(spec);
+      this.#front.publish(spec);
+      return handle;
     } catch (error) {
+      giveBack();
       // The script was told to end while it deployed: that this failed is no news to report.
       if (this.#signals.isStopping) return new Promise<never>(() => {});
       if (before === undefined) this.#apps.delete(name);
@@ -62,7 +76,7 @@ export class Instances {
   status(): ServeStatus {
     const applications: Record<string, ServeStatus["applications"][string]> = {};
     for (const instance of this.#ready.values()) Object.assign(applications, instance.controller.status().applications);
-    return { applications, proxies: [] };
+    return { applications, proxies: this.#front.status };
   }
 
   /** @throws {DeploymentUnavailableError} if there is no such application. */
@@ -73,14 +87,17 @@ export class Instances {
       throw new DeploymentUnavailableError(`There is no application "${name}" to delete. Running: ${names}.`);
     }
     this.#apps.delete(name);
+    this.#front.remove(name);
     await this.#ready.get(app.where)?.controller.delete(name);
   }
 
   /** Ends everything; afterwards `run` starts afresh. */
   async shutdown(): Promise<void> {
+    const drainMs = Math.max(0, ...[...this.#apps.values()].map((app) => app.drainMs));
     this.#apps.clear();
     const opened = [...this.#open.values()];
     this.#open.clear();
+    await this.#front.drain(drainMs);
     await Promise.all(
       opened.map(async (opening) => {
         const instance = await opening.catch(() => undefined);
@@ -88,7 +105,13 @@ export class Instances {
         for (const [where, ready] of this.#ready) if (ready === instance) this.#ready.delete(where);
       }),
     );
+    await this.#front.close();
     if (this.#open.size === 0) this.#signals.remove();
+  }
+
+  #instanceOf(app: string): Instance {
+    const where = this.#apps.get(app)?.where;
+    return (where === undefined ? undefined : this.#ready.get(where)) ?? [...this.#ready.values()][0]!;
   }
 
   #instance(where: Where): Promise<Instance> {
@@ -104,4 +127,9 @@ export class Instances {
     }
     return opening;
   }
+}
+
+/** How long requests that came in over HTTP may take to finish when everything ends. */
+function drainMsOf({ deployments }: ApplicationSpec): number {
+  return Math.max(...deployments.map(({ options }) => options.gracefulShutdownTimeoutMs));
 }

@@ -92,6 +92,7 @@ test("holds what is started by name, and few files to load", () => {
     "dist/mapped-memory.js",
     "dist/process-replica-main.js",
     "dist/process-replica.js",
+    "dist/proxy.js",
     "dist/runtime.js",
     "dist/testing/index.js",
     "dist/thread-replica-main.js",

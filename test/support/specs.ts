@@ -15,6 +15,7 @@ export function deploymentSpec(
   return {
     name,
     kind: "class",
+    answersHttp: false,
     code: { module: "file:///app.ts", name: code, ordinal: 0 },
     target,
     options: resolveOptions(options),

@@ -62,8 +62,8 @@ class Graph {
     this.#open.add(bound);
     const initArgs = this.#replace(args, name);
     this.#open.delete(bound);
-    const { kind, code, target, resolved } = deployment;
-    this.specs.push({ name, kind, code, target, options: resolved, initArgs });
+    const { kind, code, target, resolved, answersHttp } = deployment;
+    this.specs.push({ name, kind, answersHttp, code, target, options: resolved, initArgs });
     return name;
   }
 

@@ -40,6 +40,7 @@ export class DeploymentDefinition {
   readonly name: string;
   readonly target: Function;
   readonly kind: "class" | "function";
+  readonly answersHttp: boolean;
   readonly code: CodeReference;
   readonly resolved: ResolvedOptions;
   readonly #options: DeploymentOptions;
@@ -47,6 +48,7 @@ export class DeploymentDefinition {
   private constructor(target: Function, code: CodeReference, options: DeploymentOptions) {
     this.target = target;
     this.kind = isClass(target) ? "class" : "function";
+    this.answersHttp = this.kind === "class" && hasMethod(target, "fetch");
     this.code = code;
     this.name = options.name ?? deploymentName(nameOf(target), "name");
     this.#options = options;
@@ -105,6 +107,15 @@ export class BoundApplication {
     this.args = Object.freeze(args);
     Object.freeze(this);
   }
+}
+
+/** Whether instances have a method of this name, own or inherited; a getter is not asked. */
+function hasMethod(target: Function, name: string): boolean {
+  for (let at: unknown = target.prototype; typeof at === "object" && at !== null; at = Object.getPrototypeOf(at)) {
+    const property = Object.getOwnPropertyDescriptor(at, name);
+    if (property !== undefined) return typeof property.value === "function";
+  }
+  return false;
 }
 
 /** A class may have a static member of this name, of any type. */

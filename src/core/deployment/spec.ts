@@ -16,6 +16,8 @@ export class HandleReference {
 export interface DeploymentSpec {
   readonly name: string;
   readonly kind: "class" | "function";
+  /** It is a class with a method `fetch`: HTTP requests can be given to it. */
+  readonly answersHttp: boolean;
   /** Where a replica in another process or thread finds the class or function. */
   readonly code: CodeReference;
   /** The class or function itself, for replicas in this process. */

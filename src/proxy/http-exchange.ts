@@ -1,0 +1,284 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Exchange, ExchangeListener, ResponseHead } from "../core/http/exchange.ts";
+import { HeliostatError } from "../core/errors.ts";
+import { errorReply, plain } from "./error-reply.ts";
+import { closeSlowly } from "./close-slowly.ts";
+import type { HeadFields } from "./request-head.ts";
+import type { RequestTarget } from "./request-target.ts";
+import { responseFields } from "./response-fields.ts";
+import { sendReply } from "./send-reply.ts";
+import type { ProxySettings } from "./settings.ts";
+
+/** What a client that left before its answer counts as. */
+const CLIENT_GONE = 499;
+const NO_BYTES = new Uint8Array(0);
+/** Where a request and its response keep the exchange: listeners need no closures of their own then. */
+const EXCHANGE: unique symbol = Symbol("exchange");
+
+type Carrier = { [EXCHANGE]?: HttpExchange };
+export type AppTarget = Extract<RequestTarget, { readonly route: unknown }>;
+
+export interface HttpExchangeOptions {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly target: AppTarget;
+  readonly fields: HeadFields;
+}
+
+/**
+ * One request of a client and its answer by a replica: bytes are passed on as they come, both ways, and whoever is slow
+ * holds back the other.
+ */
+export class HttpExchange implements ExchangeListener {
+  readonly #settings: ProxySettings;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #target: AppTarget;
+  readonly #fields: HeadFields;
+  readonly #startedMs: number;
+  #exchange: Exchange | undefined = undefined;
+  #status = 0;
+  #bodyBytes = 0;
+  /** Of the response, not yet taken by the client. */
+  #untakenBytes = 0;
+  #isOver = false;
+
+  constructor(settings: ProxySettings, { request, response, target, fields }: HttpExchangeOptions) {
+    this.#settings = settings;
+    this.#request = request;
+    this.#response = response;
+    this.#target = target;
+    this.#fields = fields;
+    this.#startedMs = settings.clock.now();
+    (request as Carrier)[EXCHANGE] = this;
+    (response as Carrier)[EXCHANGE] = this;
+    response.on("close", onClose);
+  }
+
+  /** Begins with what is there of the body: often all of it. */
+  open(): void {
+    const { method } = this.#request;
+    // The body of a GET means nothing; node:http reads it away.
+    if (!this.#fields.hasBody || method === "GET" || method === "HEAD") this.#open(NO_BYTES);
+    else if ((this.#fields.contentLength ?? 0) > this.#settings.maxBodyBytes) this.#refuseBody();
+    // What came in one packet with the head is there in the next tick.
+    else process.nextTick(openWithBody, this);
+  }
+
+  /** Opens an exchange whose body was, or is being, received. */
+  openWithBody(): void {
+    const request = this.#request;
+    if (this.#isOver || request.destroyed) return;
+    if (request.complete) {
+      const body = (request.read() as Buffer | null) ?? NO_BYTES;
+      if (body.byteLength > this.#settings.maxBodyBytes) this.#refuseBody();
+      else this.#open(body);
+      return;
+    }
+    this.#open(undefined);
+    request.on("data", onData);
+    request.on("end", onBodyEnd);
+  }
+
+  /** What the client sends is wrong or too late: ends the request with this answer, if there was none yet. */
+  refuse(status: number, text: string): void {
+    if (this.#isOver) return;
+    this.#end(status);
+    this.#exchange?.cancel(new HeliostatError(text));
+    if (this.#response.headersSent) {
+      this.#breakOff();
+      return;
+    }
+    closeSlowly(this.#request, this.#settings.clock);
+    sendReply(this.#response, plain(status, text), { requestId: this.#requestId, closes: true });
+  }
+
+  write(chunk: Buffer): void {
+    if (this.#isOver) return;
+    this.#bodyBytes += chunk.byteLength;
+    if (this.#bodyBytes > this.#settings.maxBodyBytes) this.#refuseBody();
+    else if (!this.#exchange!.write(chunk)) this.#request.pause();
+  }
+
+  endBody(): void {
+    if (!this.#isOver) this.#exchange!.end();
+  }
+
+  /** The connection is closed: by the client, if there is no whole answer yet. */
+  close(): void {
+    if (this.#isOver) return;
+    this.#end(CLIENT_GONE);
+    if (this.#fields.staysAfterDisconnect) this.taken();
+    else this.#exchange?.cancel(new HeliostatError("The client has closed the connection."));
+  }
+
+  /** The client has taken everything so far. */
+  taken(): void {
+    const bytes = this.#untakenBytes;
+    this.#untakenBytes = 0;
+    if (bytes > 0) this.#exchange!.taken(bytes);
+  }
+
+  flushHead(): void {
+    if (!this.#isOver) this.#response.flushHeaders();
+  }
+
+  onResponse(head: ResponseHead, body: Uint8Array): void {
+    if (this.#isOver || !this.#writeHead(head, body.byteLength)) return;
+    this.#end(head.status);
+    this.#response.end(body);
+  }
+
+  onHead(head: ResponseHead): void {
+    if (this.#isOver || !this.#writeHead(head, undefined)) return;
+    this.#status = head.status;
+    // With the first chunk, if that has come too.
+    process.nextTick(flushHead, this);
+  }
+
+  onChunk(chunk: Uint8Array): void {
+    const response = this.#response;
+    if (this.#isOver) {
+      // Nobody reads it any more, and it goes on all the same.
+      this.#exchange!.taken(chunk.byteLength);
+      return;
+    }
+    this.#untakenBytes += chunk.byteLength;
+    try {
+      if (response.write(chunk)) this.taken();
+      else if (response.listenerCount("drain") === 0) response.on("drain", onDrain);
+    } catch (error) {
+      this.#misfit(error);
+    }
+  }
+
+  onMessage(): void {
+    this.#misfit(new HeliostatError("A replica sent a WebSocket message as an answer to a request."));
+  }
+
+  onEnd(): void {
+    if (this.#isOver) return;
+    try {
+      this.#response.end();
+      this.#end(this.#status);
+    } catch (error) {
+      this.#misfit(error);
+    }
+  }
+
+  onError(error: unknown): void {
+    if (this.#isOver) return;
+    const requestId = this.#requestId;
+    const { routes, log } = this.#settings;
+    const { app } = this.#target.route;
+    if (this.#response.headersSent) {
+      log.warn(`The response to request ${requestId} of application "${app}" broke off: ${textOf(error)}`, { app });
+      this.#end(this.#status);
+      this.#breakOff();
+      return;
+    }
+    const reply = errorReply(error, { requestId, refusalOf: (deployment) => routes.refusalOf(app, deployment) });
+    if (reply.status === 500)
+      log.error(`Request ${requestId} to application "${app}" failed: ${textOf(error)}`, { app });
+    this.#end(reply.status);
+    const closes = this.#fields.hasBody && !this.#request.complete;
+    if (closes) closeSlowly(this.#request, this.#settings.clock);
+    sendReply(this.#response, reply, { requestId, closes: closes || this.#settings.isDraining });
+  }
+
+  onRoom(): void {
+    this.#request.resume();
+  }
+
+  get #requestId(): string {
+    return this.#target.options.requestId;
+  }
+
+  #open(body: Uint8Array | undefined): void {
+    const { route, options } = this.#target;
+    this.#exchange = this.#settings.openExchange(route.app, { ...options, body }, this);
+  }
+
+  #refuseBody(): void {
+    this.refuse(413, `The body is larger than ${this.#settings.maxBodyBytes} bytes.`);
+  }
+
+  /** @returns false if it is nothing that HTTP can say: the client was told that it failed. */
+  #writeHead(head: ResponseHead, bodyBytes: number | undefined): boolean {
+    const { method } = this.#request;
+    const response = this.#response;
+    const fields = responseFields(head, { method: method!, bodyBytes });
+    const isUnread = bodyBytes !== undefined && this.#fields.hasBody && !this.#request.complete;
+    if (isUnread) closeSlowly(this.#request, this.#settings.clock);
+    if (isUnread || this.#settings.isDraining) fields.push("Connection", "close");
+    fields.push("X-Request-ID", this.#requestId);
+    response.strictContentLength = true;
+    try {
+      // Of an application it can only come as an error of its own: Response.error() has the status 0.
+      if (head.status < 200) throw new HeliostatError(`The application answered with the status ${head.status}.`);
+      if (head.statusText === "") response.writeHead(head.status, fields);
+      else response.writeHead(head.status, head.statusText, fields);
+      return true;
+    } catch (error) {
+      this.#exchange!.cancel(error);
+      this.onError(error);
+      return false;
+    }
+  }
+
+  /** What came is not what was announced. */
+  #misfit(error: unknown): void {
+    if (this.#isOver) return;
+    this.#exchange!.cancel(error);
+    this.onError(error);
+  }
+
+  /** The client must not take what it has got for the whole. */
+  #breakOff(): void {
+    const { socket } = this.#response;
+    // Without a length or chunks only a reset tells a broken answer from one that has ended.
+    if (socket !== null && this.#request.httpVersion === "1.0") socket.resetAndDestroy();
+    else this.#response.destroy();
+  }
+
+  #end(status: number): void {
+    this.#isOver = true;
+    const { traffic, clock } = this.#settings;
+    traffic.record(this.#target.route.app, status, clock.now() - this.#startedMs);
+  }
+}
+
+/** The exchange that a connection is busy with, given the response that it is to have next. */
+export function exchangeOf(response: ServerResponse | null | undefined): HttpExchange | undefined {
+  return (response as Carrier | null | undefined)?.[EXCHANGE];
+}
+
+function openWithBody(exchange: HttpExchange): void {
+  exchange.openWithBody();
+}
+
+function flushHead(exchange: HttpExchange): void {
+  exchange.flushHead();
+}
+
+function onData(this: IncomingMessage, chunk: Buffer): void {
+  (this as Carrier)[EXCHANGE]!.write(chunk);
+}
+
+function onBodyEnd(this: IncomingMessage): void {
+  (this as Carrier)[EXCHANGE]!.endBody();
+}
+
+function onClose(this: ServerResponse): void {
+  (this as Carrier)[EXCHANGE]!.close();
+}
+
+function onDrain(this: ServerResponse): void {
+  (this as Carrier)[EXCHANGE]!.taken();
+}
+
+function textOf(error: unknown): string {
+  // Where an error of our own was made says nothing.
+  if (HeliostatError.isInstance(error)) return error.message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

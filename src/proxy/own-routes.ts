@@ -1,0 +1,24 @@
+import type { PlainReply } from "./error-reply.ts";
+import type { RouteTable } from "./route-table.ts";
+
+export interface OwnReply extends PlainReply {
+  readonly contentType?: string;
+}
+
+/** The proxy's own answers, which come before those of every application; undefined for any other path. */
+export function ownReply(
+  { method, url }: { readonly method: string; readonly url: string },
+  { routes, isDraining }: { readonly routes: RouteTable; readonly isDraining: boolean },
+): OwnReply | undefined {
+  if (!url.startsWith("/-/")) return undefined;
+  const query = url.indexOf("?");
+  const path = query === -1 ? url : url.slice(0, query);
+  if (path !== "/-/healthz" && path !== "/-/routes") return undefined;
+  if (method !== "GET" && method !== "HEAD")
+    return { status: 405, text: `${path} takes GET.`, headers: [["Allow", "GET, HEAD"]] };
+  if (path === "/-/routes")
+    return { status: 200, text: JSON.stringify(routes), headers: [], contentType: "application/json" };
+  if (isDraining) return { status: 503, text: "This proxy is draining.", headers: [] };
+  if (routes.routes.length === 0) return { status: 503, text: "Route table is not populated yet.", headers: [] };
+  return { status: 200, text: "success", headers: [] };
+}
