@@ -1,0 +1,89 @@
+/** Keys of Ray Serve's file that are called something else here, by the object that they stand in. */
+const RENAMED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  "": { http_options: "http", logging_config: "logging" },
+  http: { keep_alive_timeout_s: "keepAliveTimeoutMs" },
+  deployment: {
+    autoscaling_config: "autoscaling",
+    backpressure_config: "backpressure",
+    request_router_config: "requestRouter",
+    logging_config: "logging",
+    ray_actor_options: "resources",
+  },
+  resources: { num_cpus: "cpus", num_gpus: "gpus", memory: "memoryMb", resources: "custom" },
+  logging: { log_level: "level", enable_access_log: "accessLog" },
+};
+
+/** A key and value in this project's spelling. */
+export interface Renamed {
+  readonly key: string;
+  readonly value: unknown;
+}
+
+/**
+ * What a key of Ray Serve's file is called here: `num_replicas` is `numReplicas`, and seconds in `…_s` are milliseconds
+ * in `…Ms`.
+ *
+ * @param kind the object that it stands in: "" for the file, `http`, `application`, `deployment`, …
+ */
+export function fromRayKey(kind: string, key: string, value: unknown): Renamed {
+  const renamed = RENAMED[kind]?.[key];
+  if (key.endsWith("_s") && (typeof value === "number" || value === null)) {
+    const name = renamed ?? `${toCamel(key.slice(0, -2))}Ms`;
+    return { key: name, value: value === null ? undefined : Number((value * 1_000).toFixed(6)) };
+  }
+  const name = renamed ?? toCamel(key);
+  if (renamed === "memoryMb" && typeof value === "number") return { key: name, value: value / 1_048_576 };
+  if (kind === "logging" && (name === "level" || name === "encoding") && typeof value === "string")
+    return { key: name, value: value.toLowerCase() };
+  return { key: name, value };
+}
+
+/** The name that Ray Serve has for a key; the opposite of `fromRayKey`. */
+export function toRayKey(kind: string, key: string, value: unknown): Renamed {
+  const renamed = Object.entries(RENAMED[kind] ?? {}).find(([, ours]) => ours === key)?.[0];
+  if (key.endsWith("Ms") && typeof value === "number")
+    return { key: renamed ?? `${toSnake(key.slice(0, -2))}_s`, value: value / 1_000 };
+  if (key === "memoryMb" && kind === "resources" && typeof value === "number")
+    return { key: renamed!, value: value * 1_048_576 };
+  if (kind === "logging" && (key === "level" || key === "encoding") && typeof value === "string")
+    return { key: renamed ?? toSnake(key), value: value.toUpperCase() };
+  return { key: renamed ?? toSnake(key), value };
+}
+
+/** Request routers of Ray Serve's that are policies here. */
+const ROUTERS: Readonly<Record<string, string>> = {
+  PowerOfTwoChoicesRequestRouter: "power-of-two-choices",
+  RoundRobinRouter: "round-robin",
+  ConsistentHashRouter: "consistent-hash",
+};
+
+/** Ray Serve's options of a request router in this project's form; what has no counterpart stays as it is, to be warned of. */
+export function fromRayRouter(given: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const {
+    request_router_class: name,
+    request_routing_stats_period_s: period,
+    request_routing_stats_timeout_s: timeout,
+    ...rest
+  } = given;
+  const policy =
+    typeof name === "string"
+      ? ROUTERS[name.slice(Math.max(name.lastIndexOf("."), name.lastIndexOf(":")) + 1)]
+      : undefined;
+  const stats = {
+    ...(typeof period === "number" ? { periodMs: period * 1_000 } : {}),
+    ...(typeof timeout === "number" ? { timeoutMs: timeout * 1_000 } : {}),
+  };
+  return {
+    ...rest,
+    ...(policy === undefined ? (name === undefined ? {} : { request_router_class: name }) : { policy }),
+    ...(Object.keys(stats).length === 0 ? {} : { stats }),
+  };
+}
+
+function toCamel(name: string): string {
+  return name.replaceAll(/_([a-z\d])/g, (_match, letter: string) => letter.toUpperCase());
+}
+
+export function toSnake(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
