@@ -27,7 +27,11 @@ export function openInstances(): readonly Instance[] {
 /** Runs applications, and tells code inside a replica where it is. */
 export const serve: Serve = {
   async run(app, options = {}) {
-    const { replica } = processState;
+    const { replica, builder } = processState;
+    if (builder !== undefined) {
+      builder.capture(app);
+      return never();
+    }
     if (replica !== undefined) {
       // The script is loaded in a replica for its definitions only: what follows is the driver's.
       if (replica.parks()) return never();

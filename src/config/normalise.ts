@@ -72,13 +72,17 @@ class Walk {
     const { entries } = schema;
     if (entries === undefined || typeof given !== "object" || given === null) return given;
     if (Array.isArray(given)) {
-      this.problems.push({ path: pathOf(written), message: `${pathOf(written) || "The configuration"} must be an object, not an array.` });
+      this.problems.push({
+        path: pathOf(written),
+        message: `${pathOf(written) || "The configuration"} must be an object, not an array.`,
+      });
       return {};
     }
     const result: Record<string, unknown> = {};
     const from = new Map<string, string>();
     for (const [key, raw] of Object.entries(this.#unpacked(given as Record<string, unknown>, kind))) {
-      const renamed = Object.hasOwn(entries, key) && kind !== "logging" ? { key, value: raw } : fromRayKey(kind, key, raw);
+      const renamed =
+        Object.hasOwn(entries, key) && kind !== "logging" ? { key, value: raw } : fromRayKey(kind, key, raw);
       const path = [...written, key];
       if (kind === "application" && (key === "host" || key === "port")) {
         this.problems.push({

@@ -16,10 +16,18 @@ export interface ReplicaRole {
   status(): Promise<unknown>;
 }
 
+/** What a process that only builds applications is to the code in it. */
+export interface BuilderRole {
+  /** The script has reached `serve.run`, where it waits for ever. */
+  capture(app: unknown): void;
+}
+
 /** What all copies of the package in one thread share: a user's module may import another copy than the replica runs on. */
 export interface ProcessState {
   /** Set in a replica before the user's module is loaded; never in a driver. */
   replica: ReplicaRole | undefined;
+  /** Set where the user's module is loaded only to see which applications it makes. */
+  builder?: BuilderRole | undefined;
   readonly contexts: ContextStore<RequestScope>;
   /** Which replica life-cycle code runs for, where several share a process. */
   readonly residence: ContextStore<ReplicaIdentity>;

@@ -1,6 +1,7 @@
-import { ConfigError } from "../errors.ts";
+import { ConfigError, DeploymentFailedError } from "../errors.ts";
 import { BoundApplication, DeploymentDefinition } from "./deployment.ts";
-import { isClass, show } from "./option-checks.ts";
+import { isClass, listOf, show } from "./option-checks.ts";
+import type { DeploymentOptions } from "./types.ts";
 import { deploymentName } from "./options.ts";
 import { routePrefix as routePrefixCheck } from "./run-options.ts";
 import { HandleReference, type ApplicationSpec, type DeploymentSpec } from "./spec.ts";
@@ -18,14 +19,26 @@ const MAX_DEPTH = 1_000;
  */
 export function buildApplication(
   app: unknown,
-  options: { readonly name: string; readonly routePrefix: string | null },
+  options: {
+    readonly name: string;
+    readonly routePrefix: string | null;
+    /** Changes to options, by the name that a deployment has in the application. */
+    readonly overrides?: ReadonlyMap<string, DeploymentOptions>;
+  },
 ): ApplicationSpec {
-  const { name, routePrefix } = options;
+  const { name, routePrefix, overrides = new Map<string, DeploymentOptions>() } = options;
   deploymentName(name, "name");
   routePrefixCheck(routePrefix, "routePrefix");
   if (!(app instanceof BoundApplication)) throw notAnApplication(app);
-  const graph = new Graph(name);
+  const graph = new Graph(name, overrides);
   const ingress = graph.add(app);
+  const unknown = [...overrides.keys()].filter((each) => graph.specs.every((spec) => spec.name !== each));
+  if (unknown.length > 0) {
+    throw new DeploymentFailedError(
+      `Application "${name}" has no deployment ${listOf(unknown)}, for which there are options. It has ${listOf(graph.specs.map((spec) => spec.name))}.`,
+      { deployment: ingress },
+    );
+  }
   return { name, routePrefix, ingress, deployments: graph.specs };
 }
 
@@ -33,13 +46,15 @@ export function buildApplication(
 class Graph {
   readonly specs: DeploymentSpec[] = [];
   readonly #app: string;
+  readonly #overrides: ReadonlyMap<string, DeploymentOptions>;
   readonly #names = new Map<BoundApplication, string>();
   readonly #taken = new Set<string>();
   /** On the way from the ingress to what is looked at. */
   readonly #open = new Set<BoundApplication>();
 
-  constructor(app: string) {
+  constructor(app: string, overrides: ReadonlyMap<string, DeploymentOptions>) {
     this.#app = app;
+    this.#overrides = overrides;
   }
 
   /** Adds a bound application and everything it needs; gives its name. */
@@ -56,14 +71,16 @@ class Graph {
       );
     }
     if (known !== undefined) return known;
-    const { deployment, args } = bound;
-    const name = this.#freeName(deployment.name);
+    const { args } = bound;
+    const name = this.#freeName(bound.deployment.name);
+    const changes = this.#overrides.get(name);
+    const deployment = changes === undefined ? bound.deployment : bound.deployment.options(changes);
     this.#names.set(bound, name);
     this.#open.add(bound);
     const initArgs = this.#replace(args, name);
     this.#open.delete(bound);
-    const { kind, code, target, resolved, answersHttp } = deployment;
-    this.specs.push({ name, kind, answersHttp, code, target, options: resolved, initArgs });
+    const { kind, code, target, resolved, answersHttp, given } = deployment;
+    this.specs.push({ name, kind, answersHttp, code, target, options: resolved, initArgs, given });
     return name;
   }
 

@@ -43,7 +43,8 @@ export class DeploymentDefinition {
   readonly answersHttp: boolean;
   readonly code: CodeReference;
   readonly resolved: ResolvedOptions;
-  readonly #options: DeploymentOptions;
+  /** The options as they were given. */
+  readonly given: DeploymentOptions;
 
   private constructor(target: Function, code: CodeReference, options: DeploymentOptions) {
     this.target = target;
@@ -51,7 +52,7 @@ export class DeploymentDefinition {
     this.answersHttp = this.kind === "class" && hasMethod(target, "fetch");
     this.code = code;
     this.name = options.name ?? deploymentName(nameOf(target), "name");
-    this.#options = options;
+    this.given = options;
     this.resolved = resolveOptions(options, "", (fn) =>
       definitions.register({ module: code.module, name: fn.name || "policy", target: fn }),
     );
@@ -84,7 +85,7 @@ export class DeploymentDefinition {
 
   options(changes: DeploymentOptions): DeploymentDefinition {
     resolveOptions(changes, "", () => this.code);
-    const merged: DeploymentOptions = { ...this.#options, ...changes };
+    const merged: DeploymentOptions = { ...this.given, ...changes };
     // The newer of the two ways to say how many replicas wins.
     if (typeof changes.numReplicas === "number" && changes.autoscaling === undefined) delete merged.autoscaling;
     if (changes.autoscaling !== undefined && changes.numReplicas === undefined && merged.numReplicas !== "auto")

@@ -1,5 +1,6 @@
 import type { CodeReference } from "../router/snapshot.ts";
 import type { ResolvedOptions } from "./options.ts";
+import type { DeploymentOptions } from "./types.ts";
 
 /** Stands for a handle in the arguments of a constructor: the replica that decodes it gets the handle itself. */
 export class HandleReference {
@@ -20,9 +21,13 @@ export interface DeploymentSpec {
   readonly answersHttp: boolean;
   /** Where a replica in another process or thread finds the class or function. */
   readonly code: CodeReference;
-  /** The class or function itself, for replicas in this process. */
-  readonly target: Function;
+  /** Stands for the files that the code was loaded from: replicas of others are replaced. Only where somebody has read them. */
+  readonly codeDigest?: string | undefined;
+  /** The class or function itself, for replicas in this process; not where the application was built in another one. */
+  readonly target: Function | undefined;
   readonly options: ResolvedOptions;
+  /** The same as they were given, without defaults. */
+  readonly given?: DeploymentOptions;
   /** Constructor arguments, with a `HandleReference` in place of each bound application. */
   readonly initArgs: readonly unknown[];
 }

@@ -62,5 +62,10 @@ export function compareSpecs(before: DeploymentSpec, after: DeploymentSpec): Upd
 }
 
 function sameCode(before: DeploymentSpec, after: DeploymentSpec): boolean {
-  return before.target === after.target && before.kind === after.kind && structurallyEqual(before.code, after.code);
+  return (
+    before.target === after.target &&
+    before.kind === after.kind &&
+    before.codeDigest === after.codeDigest &&
+    structurallyEqual(before.code, after.code)
+  );
 }

@@ -7,6 +7,7 @@ import type { Engine, ReplicaExit, ReplicaProcess, ReplicaProcessListener } from
 import type { ReplicaSpec } from "../../core/deployment/spec.ts";
 import { encodeBootstrap } from "../bootstrap.ts";
 import type { ControlServer } from "../control-server.ts";
+import { inheritedFlags } from "../inherited-flags.ts";
 import { LastWords } from "../last-words.ts";
 import type { WireContext } from "../../wire/wire-context.ts";
 import type { Reaper } from "./reaper.ts";
@@ -19,11 +20,6 @@ export interface ProcessEngineOptions {
   readonly reaper: Reaper;
 }
 
-/** Flags of the driver that would change what a replica does, or cannot be used twice. */
-const NOT_INHERITED =
-  /^(--inspect|--eval$|-e$|--print$|-p$|-pe$|--check$|-c$|--interactive$|-i$|--test|--watch|--cpu-prof|--heap-prof|--title)/;
-/** Those of them whose value is the next argument. */
-const WITH_VALUE = /^(--eval|-e|--print|-p|-pe|--title)$/;
 /** How long a replica may take to exit when it has said goodbye. */
 const EXIT_MS = 2_000;
 
@@ -163,14 +159,4 @@ class ChildReplica implements ReplicaProcess {
           : `was killed by ${signal}`;
     return { description: this.#lastWords.behind(what), code, signal };
   }
-}
-
-function inheritedFlags(flags: readonly string[]): string[] {
-  const kept: string[] = [];
-  for (let i = 0; i < flags.length; i++) {
-    const flag = flags[i]!;
-    if (!NOT_INHERITED.test(flag)) kept.push(flag);
-    else if (WITH_VALUE.test(flag)) i++;
-  }
-  return kept;
 }

@@ -1,0 +1,132 @@
+import { existsSync, writeSync } from "node:fs";
+import { resolve } from "node:path";
+import { text } from "node:stream/consumers";
+import { pathToFileURL } from "node:url";
+import { absoluteTarget, parseTarget } from "../../config/import-target.ts";
+import { buildApplication } from "../../core/deployment/application.ts";
+import type { BoundApplication } from "../../core/deployment/deployment.ts";
+import type { DeploymentOptions } from "../../core/deployment/types.ts";
+import { ConfigError, DeploymentFailedError, HeliostatError } from "../../core/errors.ts";
+import { processState } from "../../engine/process-state.ts";
+import { ByteWriter } from "../../wire/codec/writer.ts";
+import type { BuildOutcome, BuildRequest, BuiltApplication } from "./build-request.ts";
+import { findApplication, wrong } from "./find-application.ts";
+import { LoadedFiles } from "./loaded-files.ts";
+import { encodeValue, specFormats } from "./spec-formats.ts";
+
+/** Entry point of a process that loads the user's module, says which application it makes, and ends. */
+
+/** Where the parent reads the outcome: what the user's code prints goes elsewhere. */
+const OUTCOME_FD = 3;
+const NOTHING = Symbol("nothing");
+
+const table = specFormats();
+const files = new LoadedFiles(new URL(import.meta.url.endsWith(".ts") ? "../../" : "./", import.meta.url));
+let captured: unknown = NOTHING;
+const parked = Promise.withResolvers<undefined>();
+processState.builder = {
+  capture(app) {
+    captured = app;
+    parked.resolve(undefined);
+  },
+};
+
+const request = JSON.parse(await text(process.stdin)) as BuildRequest;
+let outcome: BuildOutcome;
+try {
+  outcome = { type: "built", built: await build() };
+} catch (error) {
+  outcome = { type: "failed", error, files: files.paths };
+}
+send(outcome);
+// Whatever the module has begun, such as a server of its own, ends here.
+process.exit(0);
+
+async function build(): Promise<BuiltApplication> {
+  const { name, routePrefix, deployments = [], env = {} } = request;
+  const app = await load();
+  const overrides = new Map<string, DeploymentOptions>();
+  for (const { name: deployment, ...options } of deployments) overrides.set(deployment, options);
+  const spec = buildApplication(app, { name, routePrefix, overrides });
+  const codeDigest = files.digest();
+  checkTravels(spec.deployments);
+  return {
+    files: files.paths,
+    given: spec.deployments.map((each) => ({ name: each.name, ...dataOf(each.given ?? {}) })),
+    spec: {
+      ...spec,
+      deployments: spec.deployments.map(({ given: _, ...each }) => ({
+        ...each,
+        target: undefined,
+        codeDigest,
+        options: { ...each.options, env: { ...env, ...each.options.env } },
+      })),
+    },
+  };
+}
+
+async function load(): Promise<BoundApplication> {
+  const { importPath, directory, args } = request;
+  const { module, exportName } = parseTarget(absoluteTarget(importPath, directory));
+  const shown = parseTarget(importPath).module;
+  const isFile = module.startsWith("/");
+  if (isFile && !existsSync(module)) throw wrong(`There is no module ${module}.`);
+  let exported: Readonly<Record<string, unknown>> | undefined;
+  try {
+    const url = isFile ? pathToFileURL(resolve(module)).href : module;
+    exported = await Promise.race([import(url) as Promise<Record<string, unknown>>, parked.promise]);
+  } catch (error) {
+    if (!isFile && (error as NodeJS.ErrnoException).code === "ERR_MODULE_NOT_FOUND")
+      throw wrong(
+        `There is no file ${module} in ${directory}, and no package of this name. Write a path, such as ./app.ts, or install the package.`,
+      );
+    throw notLoaded(error, shown);
+  }
+  if (exported !== undefined) return findApplication(exported, { module: shown, exportName, args });
+  // A script that runs its application itself says by that which it is.
+  if (exportName !== undefined)
+    throw wrong(
+      `${shown} calls serve.run() before its exports can be seen. Move that call to another module, or leave out ":${exportName}".`,
+    );
+  return findApplication({ default: captured }, { module: shown, exportName: undefined, args });
+}
+
+/** The user's own error first, as they would see it if they ran the module themselves. */
+function notLoaded(error: unknown, module: string): DeploymentFailedError {
+  const shown = error instanceof Error ? (error.stack ?? `${error.name}: ${error.message}`) : String(error);
+  return new DeploymentFailedError(`${shown}\n(while ${module} was loaded)`, { deployment: "", cause: error });
+}
+
+/** An argument that cannot travel is an error of the build, not of each replica's start. */
+function checkTravels(specs: readonly { readonly name: string; readonly initArgs: readonly unknown[] }[]): void {
+  const structured = table.byName("structured");
+  for (const { initArgs } of specs) structured.encodeArgs(initArgs, new ByteWriter(new Uint8Array(256)));
+}
+
+/** Options that a configuration can hold. */
+function dataOf(options: DeploymentOptions): DeploymentOptions {
+  return JSON.parse(
+    JSON.stringify({ ...options, module: undefined }, (_key, value: unknown) =>
+      typeof value === "function" ? undefined : value,
+    ),
+  ) as DeploymentOptions;
+}
+
+function send(what: BuildOutcome): void {
+  let bytes: Uint8Array;
+  try {
+    bytes = encodeValue(what, table);
+  } catch (error) {
+    const message = what.type === "failed" ? String(what.error) : (error as Error).message;
+    const told = error instanceof ConfigError ? error : new HeliostatError(message);
+    bytes = encodeValue({ type: "failed", error: told, files: files.paths } satisfies BuildOutcome, table);
+  }
+  for (let at = 0; at < bytes.byteLength;) {
+    try {
+      at += writeSync(OUTCOME_FD, bytes, at);
+    } catch (error) {
+      // The pipe is full: the parent reads.
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
+    }
+  }
+}
