@@ -12,7 +12,9 @@ const rows: readonly (readonly string[])[] = [
   ["transport", "formats"],
   ["observe"],
   ["engine", "control", "config", "proxy"],
+  ["client", "admin"],
   ["app"],
+  ["instance"],
   ["testing", "cli"],
   ["index"],
 ];

@@ -1,0 +1,58 @@
+import type { ApplicationConfig, CheckedConfig } from "../config/check-config.ts";
+import type { ServeStatus } from "../core/serve-types.ts";
+
+/** The status of one application, with where it comes from. */
+export type AdminApplication = ServeStatus["applications"][string] & {
+  readonly name: string;
+  /** From a whole configuration, or deployed by itself. */
+  readonly source: "declarative" | "imperative";
+  readonly deployedConfig: ApplicationConfig;
+};
+
+export interface AdminStatus {
+  readonly applications: Readonly<Record<string, AdminApplication>>;
+  readonly proxies: ServeStatus["proxies"];
+}
+
+/** One thing that the controller decided, and why. */
+export interface Decision {
+  readonly at: Date;
+  readonly deployment: string;
+  readonly replicaId: string;
+  readonly action: string;
+  readonly reason: string;
+}
+
+export interface InstanceDescription {
+  readonly version: string;
+  readonly pid: number;
+  readonly httpUrl: string | undefined;
+  /** Where its sockets are: only this user can enter. */
+  readonly runtimeDirectory: string;
+  /** Only of an instance of its own. */
+  readonly stateDirectory: string | undefined;
+}
+
+/** What the REST interface needs of an instance. */
+export interface AdminService {
+  status(): AdminStatus;
+  describe(): InstanceDescription;
+  /** The configuration in force. */
+  config(): CheckedConfig;
+  /** Takes a configuration for the whole goal, and returns before it is reached. @returns warnings */
+  apply(config: CheckedConfig): readonly string[];
+  /** Adds one application to the goal, or replaces its namesake; returns before it runs. @throws {ConfigError} if its prefix is taken. */
+  applyOne(application: ApplicationConfig): readonly string[];
+  /** @returns whether there was such an application; it goes on being deleted. */
+  delete(name: string): boolean;
+  /** Resolves when every application is gone. */
+  deleteAll(): Promise<void>;
+  /** @returns false if there is no such deployment. */
+  scale(app: string, deployment: string, targetNumReplicas: number): boolean;
+  /** Newest first; undefined if there is no such deployment. */
+  decisions(app: string, deployment: string): readonly Decision[] | undefined;
+  /** The text that Prometheus reads. */
+  metrics(): Promise<string>;
+  /** Ends the instance, when the answer has left. */
+  shutdown(): void;
+}
