@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { Controller } from "../control/controller.ts";
+import { Controller, type ControllerOptions } from "../control/controller.ts";
 import type { Clock } from "../core/contracts/clock.ts";
 import type { Engine } from "../core/contracts/engine.ts";
 import type { Log } from "../core/contracts/log.ts";
@@ -34,6 +34,8 @@ export interface Platform {
   openSharedMemory?(): Promise<SharedMemory | undefined>;
   /** Where replies come from outside of the event loop, which sleeps until then. @default none */
   readonly poller?: Poller | undefined;
+  /** Where its sockets are, if it has any. */
+  readonly runtimeDirectory?: string;
   /** Frees what the platform itself holds, when every replica is gone. */
   close(): Promise<void>;
 }
@@ -42,7 +44,7 @@ export interface Platform {
 export type MakePlatform = (context: WireContext, caller: Caller, log: Log) => Platform | Promise<Platform>;
 
 /** What an instance takes from the world around it: a test gives another clock, and reads the log. */
-export interface Surroundings {
+export interface Surroundings extends Pick<ControllerOptions, "onChange" | "onDecision"> {
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -69,7 +71,8 @@ export class Instance {
     this.#platform = parts.platform;
   }
 
-  static async open(makePlatform: MakePlatform, { clock, log }: Surroundings = realSurroundings): Promise<Instance> {
+  static async open(makePlatform: MakePlatform, surroundings: Surroundings = realSurroundings): Promise<Instance> {
+    const { clock, log } = surroundings;
     const peerId = randomBytes(16);
     let caller!: Caller;
     let controller!: Controller;
@@ -97,8 +100,16 @@ export class Instance {
     });
     platform = await makePlatform(context, caller, log);
     context.poller = platform.poller;
-    controller = new Controller({ clock, engines: (isolation) => platform.engine(isolation), log, nodeId: "local" });
+    controller = new Controller({
+      ...surroundings,
+      engines: (isolation) => platform.engine(isolation),
+      nodeId: "local",
+    });
     return new Instance({ context, caller, controller, platform });
+  }
+
+  get runtimeDirectory(): string | undefined {
+    return this.#platform.runtimeDirectory;
   }
 
   /** Deploys and gives a handle to the ingress. */
@@ -108,6 +119,12 @@ export class Instance {
     await this.controller.deploy(app);
     this.#ingresses.set(app.name, app.ingress);
     return this.handle(app.name, app.ingress);
+  }
+
+  /** Drains and stops an application. */
+  async delete(name: string): Promise<void> {
+    this.#ingresses.delete(name);
+    await this.controller.delete(name);
   }
 
   handle(app: string, deployment: string): Handle {

@@ -41,6 +41,7 @@ export async function processPlatform(context: WireContext): Promise<Platform> {
       return openMappedMemory(context.token);
     },
     poller: loopPoller,
+    runtimeDirectory: directory.path,
     async close() {
       await Promise.all([processes.close(), threads.close()]);
       control.close();

@@ -28,6 +28,8 @@ export interface ControllerOptions {
   readonly newReplicaId?: (deployment: string) => string;
   /** Told of each change of a deployment's status or message: for showing progress. */
   readonly onChange?: (change: DeploymentChange) => void;
+  /** Told of everything that is decided for a replica, but for the checks of its health. */
+  readonly onDecision?: (app: string, decision: DeploymentAction) => void;
 }
 
 /** What a controller still holds; after `shutdown()`, and when the routers have unsubscribed, nothing. */
@@ -180,6 +182,7 @@ export class Controller {
 
   #perform(app: string, { deployment, action }: DeploymentAction): void {
     const { replicaId } = action;
+    if (action.type !== "check-health") this.#options.onDecision?.(app, { deployment, action });
     if (action.type === "start") {
       this.#start(app, action);
       return;

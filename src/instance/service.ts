@@ -1,128 +1,239 @@
+import type { AdminService, AdminStatus, Decision, InstanceDescription } from "../admin/admin-service.ts";
 import { HttpFront } from "../app/http-front.ts";
 import { Instance } from "../app/instance.ts";
 import { processPlatform } from "../app/platforms.ts";
-import type { Clock } from "../core/contracts/clock.ts";
+import type { ApplicationConfig, CheckedConfig } from "../config/check-config.ts";
+import { withKeyTexts } from "../config/config-file.ts";
+import type { DeploymentChange } from "../control/supervised-application.ts";
 import type { Log } from "../core/contracts/log.ts";
-import type { ResolvedHttpOptions } from "../core/deployment/run-options.ts";
+import { resolveHttpOptions } from "../core/deployment/run-options.ts";
 import type { ApplicationSpec } from "../core/deployment/spec.ts";
-import { DeploymentUnavailableError } from "../core/errors.ts";
-import type { HttpOptions, ServeStatus } from "../core/serve-types.ts";
+import { ConfigError } from "../core/errors.ts";
+import type { HttpOptions } from "../core/serve-types.ts";
 import { systemClock } from "../engine/system-clock.ts";
-import { stderrLog } from "../observe/log.ts";
+import { Goal, type Wanted } from "./goal.ts";
+import { metricsText } from "./metrics.ts";
+import { version } from "./version.ts";
+
+/** Decisions that are kept for each application. */
+const DECISIONS = 500;
 
 export interface ServiceOptions {
-  /** Where HTTP is served, from the beginning: also before there is an application. */
-  readonly http?: HttpOptions | undefined;
-  readonly clock?: Clock;
-  readonly log?: Log;
+  /** The port is opened at once. */
+  readonly http: HttpOptions;
+  readonly log: Log;
+  readonly stateDirectory?: string | undefined;
+  /** Told of each change of a deployment, for showing progress. */
+  readonly onChange?: (change: DeploymentChange) => void;
+  /** An application runs, or has failed. */
+  readonly onSettled?: (name: string, wanted: Wanted) => void;
+  /** Somebody has asked for the end. */
+  onShutdown(): void;
 }
 
-interface Deployed {
-  readonly drainMs: number;
-  /** Tells the last deploy of a name from those that it has overtaken. */
-  readonly turn: number;
-}
-
-/** An instance that runs for itself and not inside of somebody's script: controller, replicas and HTTP. */
-export class Service {
-  readonly instance: Instance;
-  /** Where HTTP is served, without a slash at the end. */
-  readonly httpUrl: string;
+/** An instance that is told by configurations what to run: what `heliostat run` and `heliostat start` open. */
+export class Service implements AdminService {
+  readonly goal: Goal;
+  readonly #instance: Instance;
   readonly #front: HttpFront;
-  readonly #apps = new Map<string, Deployed>();
-  #turns = 0;
+  readonly #options: ServiceOptions;
+  readonly #decisions: Map<string, Decision[]>;
+  #http: HttpOptions;
+  #logging: CheckedConfig["logging"];
   #closing: Promise<void> | undefined = undefined;
 
-  private constructor(instance: Instance, front: HttpFront) {
-    this.instance = instance;
-    this.#front = front;
-    this.httpUrl = front.proxy!.url;
+  private constructor(
+    options: ServiceOptions,
+    parts: { instance: Instance; front: HttpFront; decisions: Map<string, Decision[]> },
+  ) {
+    this.#options = options;
+    this.#http = options.http;
+    this.#instance = parts.instance;
+    this.#front = parts.front;
+    this.#decisions = parts.decisions;
+    this.goal = new Goal(
+      { deploy: (spec) => this.#deploy(spec), delete: (name) => this.#delete(name) },
+      options.onSettled,
+    );
   }
 
-  /** @throws {ConfigError} with the path `http.port` or another, if HTTP cannot be served there. */
-  static async open({
-    http,
-    clock = systemClock,
-    log = stderrLog("warn", "heliostat"),
-  }: ServiceOptions = {}): Promise<Service> {
-    let instance!: Instance;
-    const front = new HttpFront({
-      clock,
+  /** @throws {ConfigError} if the port is taken. */
+  static async open(options: ServiceOptions): Promise<Service> {
+    const { log, onChange } = options;
+    const decisions = new Map<string, Decision[]>();
+    const instance = await Instance.open(processPlatform, {
+      clock: systemClock,
       log,
-      openExchange: (app, options, listener) => instance.openExchange(app, options, listener),
+      ...(onChange === undefined ? {} : { onChange }),
+      onDecision(app, { deployment, action }) {
+        const known = decisions.get(app) ?? [];
+        decisions.set(app, known);
+        known.unshift({
+          at: new Date(systemClock.wallNow()),
+          deployment,
+          replicaId: action.replicaId,
+          action: action.type,
+          reason:
+            "reason" in action
+              ? action.reason
+              : action.type === "start"
+                ? "a replica is missing"
+                : "its options have changed",
+        });
+        known.length = Math.min(known.length, DECISIONS);
+      },
     });
-    // First what can be wrong: a port that is taken is to leave nothing behind.
-    await front.open(http);
+    const front = new HttpFront({ clock: systemClock, log, openExchange: instance.openExchange });
     try {
-      instance = await Instance.open(processPlatform, { clock, log });
+      await front.open(await withKeyTexts(options.http));
     } catch (error) {
-      await front.close();
+      await instance.close();
       throw error;
     }
-    return new Service(instance, front);
+    return new Service(options, { instance, front, decisions });
   }
 
-  /**
-   * Deploys an application, or updates the one of its name. Resolves when it runs, and answers at its prefix.
-   *
-   * @throws {ConfigError} if another application has its prefix, and {DeploymentFailedError} if it cannot be started.
-   */
-  async deploy(spec: ApplicationSpec): Promise<void> {
-    if (this.#closing !== undefined) throw new DeploymentUnavailableError("The instance is being shut down.");
-    const { name } = spec;
-    const giveBack = await this.#front.prepare(spec, undefined);
-    const before = this.#apps.get(name);
-    const turn = ++this.#turns;
-    this.#apps.set(name, { drainMs: drainMsOf(spec), turn });
-    try {
-      await this.instance.run(spec);
-    } catch (error) {
-      // A deploy or delete that came later says what holds now.
-      if (this.#apps.get(name)?.turn === turn) {
-        giveBack();
-        if (before === undefined) this.#apps.delete(name);
-        else this.#apps.set(name, before);
-      }
-      throw error;
+  get httpUrl(): string {
+    return this.#front.proxy!.url;
+  }
+
+  status(): AdminStatus {
+    const { applications } = this.#instance.controller.status();
+    return {
+      applications: Object.fromEntries(
+        [...this.goal.all].map(([name, { config, source, phase, message }]) => {
+          const known = applications[name];
+          const failure = phase === "failed" ? { status: "DEPLOY_FAILED" as const, message } : undefined;
+          const status =
+            phase === "deploying" ? "DEPLOYING" : phase === "deleting" ? "DELETING" : (known?.status ?? "NOT_STARTED");
+          return [
+            name,
+            {
+              name,
+              source,
+              status,
+              message: known?.message ?? "",
+              routePrefix: config.routePrefix,
+              deployments: known?.deployments ?? {},
+              ...failure,
+              deployedConfig: config,
+            },
+          ];
+        }),
+      ),
+      proxies: this.#front.status,
+    };
+  }
+
+  describe(): InstanceDescription {
+    return {
+      version,
+      pid: process.pid,
+      httpUrl: this.#front.proxy?.url,
+      runtimeDirectory: this.#instance.runtimeDirectory!,
+      stateDirectory: this.#options.stateDirectory,
+    };
+  }
+
+  config(): CheckedConfig {
+    const { tls: _, ...http } = this.#http;
+    return {
+      http,
+      ...(this.#logging === undefined ? {} : { logging: this.#logging }),
+      applications: this.goal.configs,
+    };
+  }
+
+  apply(config: CheckedConfig): readonly string[] {
+    const warnings = this.#applyHttp(config.http ?? {});
+    this.#logging = config.logging;
+    this.goal.replace(config);
+    return warnings;
+  }
+
+  applyOne(application: ApplicationConfig): readonly string[] {
+    const { name, routePrefix } = application;
+    const other = this.goal.configs.find((each) => each.name !== name && each.routePrefix === routePrefix);
+    if (routePrefix !== null && other !== undefined) {
+      throw new ConfigError(
+        `The route prefix "${routePrefix}" is taken by application "${other.name}". Give "${name}" another with --route-prefix.`,
+        { path: "routePrefix" },
+      );
     }
-    if (this.#apps.get(name)?.turn === turn) this.#front.publish(spec);
+    this.goal.set(application, "imperative", this.#logging);
+    return [];
   }
 
-  /** Resolves when nothing of the application is left. @returns whether there was one. */
-  async delete(name: string): Promise<boolean> {
-    const known = this.#apps.delete(name);
-    this.#front.remove(name);
-    await this.instance.controller.delete(name);
-    return known;
+  delete(name: string): boolean {
+    return this.goal.delete(name) !== undefined;
   }
 
   async deleteAll(): Promise<void> {
-    await Promise.all([...this.#apps.keys()].map((name) => this.delete(name)));
+    await Promise.all([...this.goal.all.keys()].map((name) => this.goal.delete(name)));
   }
 
-  status(): ServeStatus {
-    return { ...this.instance.controller.status(), proxies: this.#front.status };
+  scale(app: string, deployment: string, targetNumReplicas: number): boolean {
+    return this.goal.scale(app, deployment, targetNumReplicas);
   }
 
-  /** For requests that begin from now on. */
-  setTimeouts(timeouts: Pick<ResolvedHttpOptions, "requestTimeoutMs" | "keepAliveTimeoutMs">): void {
-    this.#front.proxy?.setTimeouts(timeouts);
+  decisions(app: string, deployment: string): readonly Decision[] | undefined {
+    const spec = this.goal.all.get(app)?.spec;
+    if (spec?.deployments.some(({ name }) => name === deployment) !== true) return undefined;
+    return (this.#decisions.get(app) ?? []).filter((decision) => decision.deployment === deployment);
   }
 
-  /** Lets requests that were accepted finish, then ends everything. Idempotent. */
+  metrics(): Promise<string> {
+    return metricsText(this.status(), this.#front.proxy?.traffic.snapshot() ?? []);
+  }
+
+  shutdown(): void {
+    this.#options.onShutdown();
+  }
+
+  /** Lets what was accepted finish, stops everything, frees everything. Idempotent. */
   close(): Promise<void> {
     return (this.#closing ??= this.#close());
   }
 
   async #close(): Promise<void> {
-    const drainMs = Math.max(0, ...[...this.#apps.values()].map((app) => app.drainMs));
-    this.#apps.clear();
-    await this.#front.drain(drainMs);
-    await this.instance.close();
+    const specs = [...this.goal.all.values()].flatMap(({ spec }) => spec?.deployments ?? []);
+    for (const { abort } of this.goal.all.values()) abort.abort();
+    await this.#front.drain(Math.max(0, ...specs.map(({ options }) => options.gracefulShutdownTimeoutMs)));
+    await this.#instance.close();
     await this.#front.close();
   }
-}
 
-function drainMsOf({ deployments }: ApplicationSpec): number {
-  return Math.max(...deployments.map(({ options }) => options.gracefulShutdownTimeoutMs));
+  async #deploy(spec: ApplicationSpec): Promise<void> {
+    await this.#instance.run(spec);
+    // It may have been given up for another meanwhile.
+    if (this.goal.all.get(spec.name)?.phase !== "deleting") this.#front.publish(spec);
+  }
+
+  async #delete(name: string): Promise<void> {
+    this.#front.remove(name);
+    await this.#instance.delete(name);
+    this.#decisions.delete(name);
+  }
+
+  /** Times count at once, also their absence; what the port was opened with stays. */
+  #applyHttp(given: HttpOptions): string[] {
+    const wanted = resolveHttpOptions({ ...given, tls: undefined }, "http");
+    const now = resolveHttpOptions({ ...this.#http, tls: undefined }, "http");
+    const { port } = this.#front.proxy!;
+    const warnings = [];
+    for (const key of ["host", "port", "maxHeaderBytes", "maxBodyBytes", "workers"] as const) {
+      if (given[key] === undefined || wanted[key] === now[key] || (key === "port" && wanted.port === port)) continue;
+      warnings.push(
+        `http.${key} has no effect while the instance runs: HTTP is served at ${this.httpUrl}. Shut it down and start it with ${JSON.stringify(wanted[key])} to change that.`,
+      );
+    }
+    this.#front.proxy!.setTimeouts(wanted);
+    const { requestTimeoutMs: _, keepAliveTimeoutMs: __, ...kept } = this.#http;
+    this.#http = {
+      ...kept,
+      ...(given.requestTimeoutMs === undefined ? {} : { requestTimeoutMs: given.requestTimeoutMs }),
+      ...(given.keepAliveTimeoutMs === undefined ? {} : { keepAliveTimeoutMs: given.keepAliveTimeoutMs }),
+    };
+    return warnings;
+  }
 }

@@ -1,60 +1,100 @@
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { BuildFailure, build } from "../../src/app/builder/builder.ts";
-import type { ApplicationSpec } from "../../src/core/deployment/spec.ts";
+import { checkConfig } from "../../src/config/check-config.ts";
 import { Service } from "../../src/instance/service.ts";
-import { childPids, failureOf, socketDirectories } from "./harness.ts";
+import { childPids, socketDirectories, until } from "./harness.ts";
 
-const directory = fileURLToPath(new URL("../fixtures/builds", import.meta.url));
+const shop = fileURLToPath(new URL("../fixtures/builds/served.ts", import.meta.url));
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
 let service: Service;
-
-async function specOf(name: string, routePrefix: string | null): Promise<ApplicationSpec> {
-  const outcome = await build({ name, routePrefix, importPath: "desk.ts", directory });
-  if (outcome instanceof BuildFailure) throw outcome.error as Error;
-  return outcome.spec;
-}
+let url: string;
 
 beforeAll(async () => {
-  service = await Service.open({ http: { port: 0 } });
+  service = await Service.open({ http: { port: 0 }, log: silent, onShutdown() {} });
+  url = service.httpUrl;
 });
 
 afterAll(async () => {
   await service.close();
-  await service.close();
-  await expect(fetch(service.httpUrl)).rejects.toThrow();
   expect(childPids(process.pid)).toEqual([]);
   expect(socketDirectories(process.pid)).toEqual([]);
 });
 
-it("serves HTTP from the beginning, and starts what was built elsewhere", async () => {
-  expect((await fetch(`${service.httpUrl}/-/healthz`)).status).toBe(503);
-  expect(service.status()).toMatchObject({ applications: {}, proxies: [{ url: service.httpUrl }] });
-  await service.deploy(await specOf("desk", "/shop"));
-  expect(service.status().applications["desk"]).toMatchObject({ status: "RUNNING", routePrefix: "/shop" });
-  expect((await fetch(`${service.httpUrl}/shop`)).status).toBe(200);
+const config = (...applications: object[]) => checkConfig({ applications }).config;
+const get = async (path: string): Promise<string> => (await fetch(url + path)).text();
+const settled = () => Promise.all([...service.goal.all.values()].map(({ done }) => done));
+const pids = (app: string) =>
+  Object.values(service.status().applications[app]!.deployments)
+    .flatMap(({ replicas }) => replicas.map(({ pid }) => pid))
+    .toSorted();
 
-  const taken = await failureOf(service.deploy(await specOf("other", "/shop")));
-  expect(taken).toMatchObject({ code: "CONFIG", path: "routePrefix" });
-  expect(Object.keys(service.status().applications)).toEqual(["desk"]);
-
-  const pids = childPids(process.pid);
-  await service.deploy(await specOf("desk", "/moved"));
-  expect(childPids(process.pid)).toEqual(pids);
-  expect((await fetch(`${service.httpUrl}/shop`)).status).toBe(404);
-  expect((await fetch(`${service.httpUrl}/moved`)).status).toBe(200);
-
-  expect(await service.delete("desk")).toBe(true);
-  expect(await service.delete("desk")).toBe(false);
-  expect((await fetch(`${service.httpUrl}/moved`)).status).toBe(404);
-  expect(service.status().applications).toEqual({});
+it("F6: a configuration is the whole goal; one application that fails touches no other", async () => {
+  service.apply(
+    config(
+      { name: "a", routePrefix: "/a", importPath: `${shop}:app`, args: {}, env: { WORD: "first" } },
+      { name: "b", routePrefix: "/b", importPath: `${shop}:broken` },
+    ),
+  );
+  expect(service.status().applications).toMatchObject({ a: { status: "DEPLOYING" }, b: { status: "DEPLOYING" } });
+  await settled();
+  expect(await get("/a/")).toBe("first");
+  expect(service.status().applications).toMatchObject({
+    a: { status: "RUNNING", source: "declarative", routePrefix: "/a" },
+    b: { status: "DEPLOY_FAILED", message: expect.stringContaining("cannot be constructed") },
+  });
 });
 
-it("a port that is taken is an error, and leaves nothing", async () => {
-  const children = childPids(process.pid);
-  const { port } = new URL(service.httpUrl);
-  expect(await failureOf(Service.open({ http: { port: Number(port) } }))).toMatchObject({
-    code: "CONFIG",
-    path: "http.port",
-  });
-  expect(childPids(process.pid)).toEqual(children);
+it("F6: equal configuration restarts nothing; another replaces, and what is missing goes", async () => {
+  const before = pids("a");
+  const same = { name: "a", routePrefix: "/a", importPath: `${shop}:app`, env: { WORD: "first" } };
+  service.apply(config(same));
+  await settled();
+  expect(pids("a")).toEqual(before);
+  await until(() => !("b" in service.status().applications), "b is gone");
+  service.apply(config({ ...same, env: { WORD: "second" } }));
+  await settled();
+  expect(await get("/a/")).toBe("second");
+  expect(pids("a")).not.toEqual(before);
+});
+
+it("scales until a configuration names a number, and tells its decisions", async () => {
+  const same = { name: "a", routePrefix: "/a", importPath: `${shop}:app`, env: { WORD: "second" } };
+  expect(service.scale("a", "Served", 2)).toBe(true);
+  await until(() => pids("a").length === 2, "two replicas");
+  service.apply(config(same));
+  await settled();
+  expect(pids("a")).toHaveLength(2);
+  service.apply(config({ ...same, deployments: [{ name: "Served", numReplicas: 1 }] }));
+  await settled();
+  await until(() => pids("a").length === 1, "one replica");
+  expect(service.scale("a", "None", 2)).toBe(false);
+  expect(service.decisions("a", "None")).toBeUndefined();
+  const [newest] = service.decisions("a", "Served")!;
+  expect(newest).toMatchObject({ deployment: "Served", reason: expect.any(String), at: expect.any(Date) });
+});
+
+it("F7: times apply at once, other HTTP options warn; metrics and configuration", async () => {
+  const app = { name: "a", routePrefix: "/a", importPath: `${shop}:app`, env: { WORD: "second" } };
+  const { config: timed } = checkConfig({ http: { requestTimeoutMs: 100, port: 1 }, applications: [app] });
+  expect(service.apply(timed)).toEqual([expect.stringContaining("http.port has no effect")]);
+  await settled();
+  expect((await fetch(`${url}/a/slow`)).status).toBe(408);
+  service.apply(config(app));
+  await settled();
+  expect((await fetch(`${url}/a/slow`)).status).toBe(200);
+  expect(service.config()).toEqual({ http: { port: 0 }, applications: [app] });
+  expect(await service.metrics()).toMatch(/heliostat_http_requests_total\{application="a",status="408"\} 1/);
+});
+
+it("adds one application, and deletes", async () => {
+  const one = { name: "c", routePrefix: "/c", importPath: `${shop}:app` };
+  expect(() => service.applyOne({ ...one, routePrefix: "/a" })).toThrow(/taken by application "a"/);
+  service.applyOne(one);
+  await settled();
+  expect(service.status().applications["c"]).toMatchObject({ status: "RUNNING", source: "imperative" });
+  expect(service.delete("c")).toBe(true);
+  expect((await fetch(`${url}/c/`)).status).toBe(404);
+  expect(service.delete("none")).toBe(false);
+  await service.deleteAll();
+  expect(service.status().applications).toEqual({});
 });

@@ -1,5 +1,8 @@
+import type { ResolvedOptions } from "../../core/deployment/options.ts";
 import type { DeploymentOptions } from "../../core/deployment/types.ts";
 import type { ApplicationSpec } from "../../core/deployment/spec.ts";
+
+type LogLevel = ResolvedOptions["logging"]["level"];
 
 /** What a builder is asked for: plain JSON. */
 export interface BuildRequest {
@@ -13,6 +16,8 @@ export interface BuildRequest {
   readonly args?: Readonly<Record<string, unknown>> | undefined;
   /** For its module and its replicas. */
   readonly env?: Readonly<Record<string, string>> | undefined;
+  /** For deployments whose code says nothing of it. */
+  readonly logging?: { readonly level?: LogLevel | undefined; readonly accessLog?: boolean | undefined } | undefined;
   readonly deployments?: readonly (DeploymentOptions & { readonly name: string })[] | undefined;
 }
 

@@ -5,6 +5,7 @@ import { pathToFileURL } from "node:url";
 import { absoluteTarget, parseTarget } from "../../config/import-target.ts";
 import { buildApplication } from "../../core/deployment/application.ts";
 import type { BoundApplication } from "../../core/deployment/deployment.ts";
+import type { ResolvedOptions } from "../../core/deployment/options.ts";
 import type { DeploymentOptions } from "../../core/deployment/types.ts";
 import { ConfigError, DeploymentFailedError, HeliostatError } from "../../core/errors.ts";
 import { processState } from "../../engine/process-state.ts";
@@ -48,6 +49,13 @@ async function build(): Promise<BuiltApplication> {
   const overrides = new Map<string, DeploymentOptions>();
   for (const { name: deployment, ...options } of deployments) overrides.set(deployment, options);
   const spec = buildApplication(app, { name, routePrefix, overrides });
+  const logging = (given: DeploymentOptions | undefined, resolved: ResolvedOptions) =>
+    given?.logging === undefined
+      ? {
+          level: request.logging?.level ?? resolved.logging.level,
+          accessLog: request.logging?.accessLog ?? resolved.logging.accessLog,
+        }
+      : resolved.logging;
   const codeDigest = files.digest();
   checkTravels(spec.deployments);
   return {
@@ -55,11 +63,11 @@ async function build(): Promise<BuiltApplication> {
     given: spec.deployments.map((each) => ({ name: each.name, ...dataOf(each.given ?? {}) })),
     spec: {
       ...spec,
-      deployments: spec.deployments.map(({ given: _, ...each }) => ({
+      deployments: spec.deployments.map(({ given, ...each }) => ({
         ...each,
         target: undefined,
         codeDigest,
-        options: { ...each.options, env: { ...env, ...each.options.env } },
+        options: { ...each.options, logging: logging(given, each.options), env: { ...env, ...each.options.env } },
       })),
     },
   };
