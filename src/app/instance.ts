@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { Controller, type ControllerOptions } from "../control/controller.ts";
+import { Guest } from "../control/guest.ts";
 import type { Clock } from "../core/contracts/clock.ts";
+import type { ControllerMessage } from "../core/contracts/control-messages.ts";
 import type { Engine } from "../core/contracts/engine.ts";
 import type { Log } from "../core/contracts/log.ts";
 import { defaultHandleOptions } from "../core/deployment/handle-options.ts";
@@ -26,6 +28,9 @@ import { Sharing } from "../wire/sharing.ts";
 import type { Transport } from "../wire/transport.ts";
 import type { WireContext } from "../wire/wire-context.ts";
 
+/** Lets a process in that only calls: `send` leads to it, and what it says and its end go to the guest. */
+export type Welcome = (send: (message: ControllerMessage) => void) => Guest;
+
 /** What differs between an instance over processes and one in memory. */
 export interface Platform {
   engine(isolation: "process" | "thread"): Engine;
@@ -34,8 +39,10 @@ export interface Platform {
   openSharedMemory?(): Promise<SharedMemory | undefined>;
   /** Where replies come from outside of the event loop, which sleeps until then. @default none */
   readonly poller?: Poller | undefined;
-  /** Where its sockets are, if it has any. */
-  readonly runtimeDirectory?: string;
+  /** Where other processes of this user find its sockets. @default they cannot */
+  readonly runtimeDirectory?: string | undefined;
+  /** Takes care of processes that come to call. Called once. */
+  receiveGuests?(welcome: Welcome): void;
   /** Frees what the platform itself holds, when every replica is gone. */
   close(): Promise<void>;
 }
@@ -105,9 +112,13 @@ export class Instance {
       engines: (isolation) => platform.engine(isolation),
       nodeId: "local",
     });
+    platform.receiveGuests?.(
+      (send) => new Guest({ directory: controller.directory, status: () => controller.status(), send }),
+    );
     return new Instance({ context, caller, controller, platform });
   }
 
+  /** Where other processes of this user find it; an instance in memory cannot be reached. */
   get runtimeDirectory(): string | undefined {
     return this.#platform.runtimeDirectory;
   }

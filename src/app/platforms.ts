@@ -4,13 +4,13 @@ import { ControlServer } from "../engine/control-server.ts";
 import { MemoryEngine } from "../engine/memory/engine.ts";
 import { ProcessEngine } from "../engine/process/engine.ts";
 import { Reaper } from "../engine/process/reaper.ts";
-import { RuntimeDirectory } from "../engine/process/runtime-directory.ts";
+import { CONTROL_SOCKET, RuntimeDirectory } from "../engine/process/runtime-directory.ts";
 import { loopPoller } from "../engine/loop-poller.ts";
 import { processState } from "../engine/process-state.ts";
 import { ThreadEngine } from "../engine/thread/engine.ts";
 import { connectSocket } from "../transport/socket.ts";
 import type { WireContext } from "../wire/wire-context.ts";
-import type { Platform } from "./instance.ts";
+import type { Platform, Welcome } from "./instance.ts";
 
 /** As long as a timer can be. */
 const FOREVER_MS = 2_147_483_647;
@@ -19,8 +19,11 @@ const FOREVER_MS = 2_147_483_647;
 export async function processPlatform(context: WireContext): Promise<Platform> {
   const directory = new RuntimeDirectory();
   const reaper = new Reaper(directory.path, directory.parent);
+  directory.writeToken(context.token);
+  let welcome: Welcome | undefined;
   const control = await ControlServer.open({
-    path: directory.file("c.sock"),
+    path: directory.file(CONTROL_SOCKET),
+    onGuest: (send) => welcome?.(send) ?? { onMessage() {}, onClosed() {} },
     formats: context.formats,
     limits: context.limits,
     token: context.token,
@@ -28,6 +31,10 @@ export async function processPlatform(context: WireContext): Promise<Platform> {
   const processes = new ProcessEngine({ context, control, directory, reaper });
   const threads = new ThreadEngine({ context, control, directory });
   return {
+    runtimeDirectory: directory.path,
+    receiveGuests(receive) {
+      welcome = receive;
+    },
     engine(isolation) {
       if (isolation === "process") return processes;
       // Threads end with their process, but the directory does not.
@@ -41,7 +48,6 @@ export async function processPlatform(context: WireContext): Promise<Platform> {
       return openMappedMemory(context.token);
     },
     poller: loopPoller,
-    runtimeDirectory: directory.path,
     async close() {
       await Promise.all([processes.close(), threads.close()]);
       control.close();

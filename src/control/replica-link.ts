@@ -4,6 +4,7 @@ import type { Engine, ReplicaExit, ReplicaProcess } from "../core/contracts/engi
 import type { ReplicaEvent } from "../core/controller/observe.ts";
 import type { Action } from "../core/controller/reconcile.ts";
 import type { ReplicaSpec } from "../core/deployment/spec.ts";
+import { answerStatus, Subscriptions } from "./subscriptions.ts";
 
 /** What a link needs from the controller. */
 export interface ReplicaLinkOptions {
@@ -18,12 +19,13 @@ export interface ReplicaLinkOptions {
 /** The controller's end of one replica: its process, and the subscriptions of its handles. */
 export class ReplicaLink {
   readonly #options: ReplicaLinkOptions;
-  readonly #subscriptions = new Map<string, () => void>();
+  readonly #subscriptions: Subscriptions;
   readonly #process: ReplicaProcess;
 
   /** Starts the replica. @throws whatever the engine throws if it cannot even begin. */
   constructor(options: ReplicaLinkOptions) {
     this.#options = options;
+    this.#subscriptions = new Subscriptions(options.directory, (message) => this.#process.send(message));
     this.#process = options.engine.start(options.spec, {
       onMessage: (message) => this.#receive(message),
       onExit: (exit) => this.#end(exit),
@@ -57,42 +59,23 @@ export class ReplicaLink {
   #receive(message: ReplicaMessage): void {
     switch (message.type) {
       case "subscribe":
-        this.#subscribe(message.app, message.deployment);
+      case "unsubscribe":
+        this.#subscriptions.receive(message);
         return;
-      case "unsubscribe": {
-        const key = JSON.stringify([message.app, message.deployment]);
-        this.#subscriptions.get(key)?.();
-        this.#subscriptions.delete(key);
-        return;
-      }
       case "call":
-        this.#answer(message.id);
+        answerStatus(
+          message.id,
+          () => this.#options.status(),
+          (answer) => this.#process.send(answer),
+        );
         return;
       default:
         this.#options.onEvent(message);
     }
   }
 
-  #subscribe(app: string, deployment: string): void {
-    const key = JSON.stringify([app, deployment]);
-    if (this.#subscriptions.has(key)) return;
-    const end = this.#options.directory.subscribe(app, deployment, (snapshot) =>
-      this.#process.send({ type: "snapshot", snapshot }),
-    );
-    this.#subscriptions.set(key, end);
-  }
-
-  #answer(id: number): void {
-    try {
-      this.#process.send({ type: "called", id, value: this.#options.status() });
-    } catch (error) {
-      this.#process.send({ type: "called", id, error });
-    }
-  }
-
   #end(exit: ReplicaExit): void {
-    for (const end of this.#subscriptions.values()) end();
-    this.#subscriptions.clear();
+    this.#subscriptions.end();
     this.#options.onEvent({ type: "exited", description: exit.description });
   }
 }

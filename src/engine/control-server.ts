@@ -12,17 +12,24 @@ export interface ControlServerOptions {
   readonly formats: FormatTable;
   readonly limits: Limits;
   readonly token: Uint8Array;
+  /** Somebody who knows the token connects to call, and is no replica. @default nobody is let in but replicas */
+  onGuest?(send: (message: ControllerMessage) => void): Expected;
 }
+
+/** What the preamble of a guest has for the number of its connection. That of a replica has 0: one that comes too late is none. */
+export const GUEST_CONNECTION = 1;
 
 export interface Expected {
   onMessage(message: ReplicaMessage): void;
   onClosed(): void;
 }
 
-/** Where replicas report: pairs each control connection with the replica that was started for it. */
+/** Where replicas report: pairs each control connection with the replica that was started for it. Guests come here too. */
 export class ControlServer {
   readonly path: string;
   readonly #expected = new Map<string, ControlSlot>();
+  readonly #guests = new Set<ControlSlot>();
+  #closed = false;
   #listener: SocketListener | undefined = undefined;
 
   private constructor(options: ControlServerOptions) {
@@ -37,8 +44,8 @@ export class ControlServer {
           clock: systemClock,
           token: options.token,
           lanes: [LaneNumber.CONTROL],
-          onPeer: ({ peerId }) => {
-            const slot = server.#expected.get(peerId);
+          onPeer: ({ peerId, connection }) => {
+            const slot = connection === GUEST_CONNECTION ? server.#welcome(options) : server.#expected.get(peerId);
             const link = new ControlLink<ControllerMessage, ReplicaMessage>(transport, {
               formats: options.formats,
               limits: options.limits,
@@ -63,9 +70,28 @@ export class ControlServer {
   }
 
   close(): void {
+    this.#closed = true;
     this.#listener?.close();
     for (const slot of this.#expected.values()) slot.close();
     this.#expected.clear();
+    for (const slot of this.#guests) slot.destroy();
+  }
+
+  #welcome({ onGuest }: ControlServerOptions): ControlSlot | undefined {
+    if (onGuest === undefined || this.#closed) return undefined;
+    const guest = onGuest((message) => slot.send(message));
+    const slot: ControlSlot = new ControlSlot(
+      {
+        onMessage: (message) => guest.onMessage(message),
+        onClosed: () => {
+          guest.onClosed();
+          slot.close();
+        },
+      },
+      () => this.#guests.delete(slot),
+    );
+    this.#guests.add(slot);
+    return slot;
   }
 }
 
@@ -103,5 +129,12 @@ export class ControlSlot {
     this.#closed = true;
     this.#forget();
     this.#link?.close();
+  }
+
+  /** Ends the connection without waiting for the other side, which may have stopped to listen. */
+  destroy(): void {
+    this.expected.onClosed();
+    this.close();
+    this.#link?.lane.transport.destroy(new Error("The instance has ended."));
   }
 }

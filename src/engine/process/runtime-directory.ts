@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { lstatSync, mkdirSync, readdirSync, rmdirSync, rmSync } from "node:fs";
+import { lstatSync, mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { HeliostatError } from "../../core/errors.ts";
@@ -7,6 +7,9 @@ import { HeliostatError } from "../../core/errors.ts";
 /** Unix sockets have short names: 108 bytes with the end on Linux, 104 elsewhere. */
 const MAX_PATH_BYTES = 103;
 const MAX_ATTEMPTS = 20;
+/** What lies in a runtime directory for those who find it. */
+export const CONTROL_SOCKET = "c.sock";
+export const TOKEN_FILE = "token";
 const LONGEST_NAME = "/c.sock.000000";
 
 /** A directory for the sockets of one instance, which only this user can enter. */
@@ -37,6 +40,11 @@ export class RuntimeDirectory {
 
   file(name: string): string {
     return join(this.path, name);
+  }
+
+  /** Leaves the secret of the instance there, for processes of this user that want to call it. */
+  writeToken(token: Uint8Array): void {
+    writeFileSync(this.file(TOKEN_FILE), token, { mode: 0o600, flag: "wx" });
   }
 
   remove(): void {
