@@ -10,10 +10,13 @@ export default defineConfig({
     "testing/index": "src/testing/index.ts",
     // Engines start them by name, and look for them in the folder of their own file: so these names are unique.
     "process-replica-main": "src/engine/process/process-replica-main.ts",
+    // The command line, and what loads the user's module for it.
+    heliostat: "src/cli/heliostat.ts",
+    "builder-main": "src/app/builder/builder-main.ts",
     "thread-replica-main": "src/engine/thread/thread-replica-main.ts",
   },
   platform: "node",
-  external: [/^node:/, "msgpackr", "ws"],
+  external: [/^node:/, "msgpackr", "ws", "yaml", "valibot", "commander", "prom-client"],
   output: {
     dir: "dist",
     entryFileNames: "[name].js",

@@ -16,6 +16,8 @@ export interface Wanted {
   readonly done: Promise<void>;
   phase: "deploying" | "running" | "failed" | "deleting";
   message: string;
+  /** What it has failed with. */
+  error: unknown;
   spec: ApplicationSpec | undefined;
   files: readonly string[];
 }
@@ -71,6 +73,7 @@ export class Goal {
       done: promise,
       phase: "deploying",
       message: "",
+      error: undefined,
       spec: before?.spec,
       files: before?.files ?? [],
     };
@@ -126,6 +129,7 @@ export class Goal {
     } catch (error) {
       if (!this.#isCurrent(wanted) || abort.signal.aborted) return;
       wanted.phase = "failed";
+      wanted.error = error;
       wanted.message = messageOf(error);
     }
   }

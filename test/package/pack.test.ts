@@ -86,16 +86,21 @@ test("holds the build and the documents, not the sources or tests", () => {
 
 test("holds what is started by name, and few files to load", () => {
   expect(files.filter((file) => file.endsWith(".js")).toSorted()).toEqual([
+    "dist/builder-main.js",
     "dist/driver.js",
+    "dist/heliostat.js",
     "dist/index.js",
     "dist/instances.js",
+    "dist/main.js",
     "dist/mapped-memory.js",
     "dist/process-replica-main.js",
     "dist/process-replica.js",
     "dist/proxy.js",
     "dist/runtime.js",
+    "dist/spec-formats.js",
     "dist/testing/index.js",
     "dist/thread-replica-main.js",
+    "dist/traffic.js",
   ]);
 });
 

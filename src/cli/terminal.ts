@@ -1,0 +1,21 @@
+import { styleText } from "node:util";
+
+type Style = Parameters<typeof styleText>[0];
+
+/** Text with a colour where people see it on a terminal, plain elsewhere and with NO_COLOR. */
+export function styled(style: Style, text: string): string {
+  return styleText(style, text, { stream: process.stderr, validateStream: true });
+}
+
+/** Says something to people; results go to stdout instead. */
+export function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+export function complain(text: string): void {
+  say(`${styled("red", "error:")} ${text}`);
+}
+
+export function warn(text: string): void {
+  say(`${styled("yellow", "warning:")} ${text}`);
+}
