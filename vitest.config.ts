@@ -15,6 +15,8 @@ export default defineConfig({
     include: ["src/**/*.test.ts", "test/**/*.test.ts", "bench/**/*.test.ts", "examples/**/*.test.ts"],
     // Processes that a test starts find the sources by the same name, as `npm run demo` does.
     execArgv: ["--conditions=heliostat-source"],
+    // An instance that happens to run on this machine is none of theirs.
+    env: { HELIOSTAT_STATE_DIR: source("./node_modules/.no-instance"), HELIOSTAT_ADDRESS: "" },
     testTimeout: 20_000,
     hookTimeout: 20_000,
     typecheck: {

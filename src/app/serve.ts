@@ -1,17 +1,19 @@
+import { Client } from "../client/client.ts";
 import { defaultHandleOptions } from "../core/deployment/handle-options.ts";
-import { DeploymentUnavailableError, HeliostatError } from "../core/errors.ts";
+import { HeliostatError } from "../core/errors.ts";
 import { Handle } from "../core/handle/handle.ts";
 import { ingressClass } from "../core/http/ingress.ts";
 import type { DeploymentHandle } from "../core/handle/types.ts";
 import type { ReplicaContext, RequestContext, Serve, ServeStatus } from "../core/serve-types.ts";
 import { INGRESS } from "../core/router/snapshot.ts";
-import { closedCaller } from "../engine/silent-caller.ts";
 import { currentReplica, processState } from "../engine/process-state.ts";
 import type { Instance } from "./instance.ts";
 import type { Instances } from "./instances.ts";
 
 let loading: Promise<Instances> | undefined;
 let loaded: Instances | undefined;
+/** The way to an instance outside of this process. */
+let client: Client | undefined;
 
 /** The driver's part is loaded when it is needed: a replica, which imports this module with the user's, never needs it. */
 async function instances(): Promise<Instances> {
@@ -55,7 +57,8 @@ export const serve: Serve = {
 
   async status() {
     if (processState.replica !== undefined) return (await processState.replica.status()) as ServeStatus;
-    return loaded === undefined ? { applications: {}, proxies: [] } : loaded.status();
+    if (loaded !== undefined && loaded.ready.length > 0) return loaded.status();
+    return ((await outside().status()) as ServeStatus | undefined) ?? { applications: {}, proxies: [] };
   },
 
   async delete(name) {
@@ -65,6 +68,8 @@ export const serve: Serve = {
 
   async shutdown() {
     if (processState.replica?.parks() === true) return never();
+    client?.close();
+    client = undefined;
     await loading;
     await loaded?.shutdown();
   },
@@ -110,14 +115,11 @@ function never(): Promise<never> {
   return new Promise(() => {});
 }
 
+function outside(): Client {
+  return (client ??= new Client()).wake();
+}
+
 function handleTo<T>(app: string, deployment: string): DeploymentHandle<T> {
-  const caller = processState.replica?.caller ?? loaded?.callerFor(app);
-  const reached =
-    caller ??
-    closedCaller(
-      new DeploymentUnavailableError(
-        `Application "${app}" is not running: nothing is. Start it with serve.run(app, { name: "${app}" }).`,
-      ),
-    );
-  return new Handle(reached, { app, deployment }, defaultHandleOptions) as unknown as DeploymentHandle<T>;
+  const caller = processState.replica?.caller ?? loaded?.callerFor(app) ?? outside().caller;
+  return new Handle(caller, { app, deployment }, defaultHandleOptions) as unknown as DeploymentHandle<T>;
 }

@@ -1,6 +1,6 @@
 import type { ControllerMessage, ReplicaMessage } from "../core/contracts/control-messages.ts";
 import type { FormatTable } from "../wire/codec/format.ts";
-import { ControlLink } from "../wire/control-link.ts";
+import { ControlLink, GUEST_CONNECTION } from "../wire/control-link.ts";
 import { Lane as LaneNumber } from "../wire/frames.ts";
 import { PreambleReceiver } from "../wire/preamble.ts";
 import { systemClock } from "./system-clock.ts";
@@ -15,9 +15,6 @@ export interface ControlServerOptions {
   /** Somebody who knows the token connects to call, and is no replica. @default nobody is let in but replicas */
   onGuest?(send: (message: ControllerMessage) => void): Expected;
 }
-
-/** What the preamble of a guest has for the number of its connection. That of a replica has 0: one that comes too late is none. */
-export const GUEST_CONNECTION = 1;
 
 export interface Expected {
   onMessage(message: ReplicaMessage): void;

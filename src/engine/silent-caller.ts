@@ -27,10 +27,3 @@ export function silentCaller(onUse: () => void): Caller {
     resolvePolicy: () => undefined,
   });
 }
-
-/** A caller whose every call fails with `error`: for handles that are made where nothing runs. */
-export function closedCaller(error: Error): Caller {
-  const caller = silentCaller(() => {});
-  caller.close(error);
-  return caller;
-}

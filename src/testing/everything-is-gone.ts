@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { serve } from "../app/serve.ts";
+import { openInstances } from "../app/serve.ts";
 import { pendingSystemTimers } from "../engine/system-clock.ts";
 import { LeftoversError } from "./leftovers-error.ts";
 
@@ -33,9 +33,9 @@ export async function everythingIsGone(options: GoneOptions = {}): Promise<void>
 }
 
 async function leftovers(): Promise<string[]> {
-  const found = Object.keys((await serve.status()).applications).map(
-    (app) => `application "${app}" runs: await serve.shutdown()`,
-  );
+  const found = openInstances()
+    .flatMap(({ controller }) => Object.keys(controller.status().applications))
+    .map((app) => `application "${app}" runs: await serve.shutdown()`);
   for (const { pid, command } of children()) if (OURS.test(command)) found.push(`process ${pid}: ${command}`);
   for (const directory of socketDirectories()) found.push(`directory ${directory}`);
   const timers = pendingSystemTimers();

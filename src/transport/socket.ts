@@ -153,10 +153,12 @@ class SocketTransport implements Transport {
 // With a mark of one byte every write that was not taken at once is followed by "drain".
 const WRITABLE_MARK = { writableHighWaterMark: 1 };
 
-/** Connects to a Unix socket. Failure to connect shows as `onClosed`. */
-export function connectSocket(path: string): Transport {
+/** Connects to a Unix socket. Failure to connect shows as `onClosed`. `keepsAlive: false`: the process may end while it is open. */
+export function connectSocket(path: string, { keepsAlive = true }: { readonly keepsAlive?: boolean } = {}): Transport {
   const transport = new SocketTransport(false);
-  transport.use(connect({ path, onread: transport.onread, ...WRITABLE_MARK }), true);
+  const socket = connect({ path, onread: transport.onread, ...WRITABLE_MARK });
+  if (!keepsAlive) socket.unref();
+  transport.use(socket, true);
   return transport;
 }
 

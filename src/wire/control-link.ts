@@ -8,6 +8,9 @@ import { type Preamble, writePreamble } from "./preamble.ts";
 import type { Limits } from "./limits.ts";
 import type { Transport } from "./transport.ts";
 
+/** What the preamble of a guest has for the number of its connection. That of a replica has 0: one that comes too late is none. */
+export const GUEST_CONNECTION = 1;
+
 export interface ControlLinkOptions<TIn> {
   readonly formats: FormatTable;
   readonly limits: Limits;

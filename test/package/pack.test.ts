@@ -88,6 +88,7 @@ test("holds what is started by name, and few files to load", () => {
   expect(files.filter((file) => file.endsWith(".js")).toSorted()).toEqual([
     "dist/builder-main.js",
     "dist/driver.js",
+    "dist/find-instance.js",
     "dist/heliostat.js",
     "dist/index.js",
     "dist/instances.js",

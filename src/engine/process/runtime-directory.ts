@@ -3,13 +3,11 @@ import { lstatSync, mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { HeliostatError } from "../../core/errors.ts";
+import { TOKEN_FILE } from "../runtime-files.ts";
 
 /** Unix sockets have short names: 108 bytes with the end on Linux, 104 elsewhere. */
 const MAX_PATH_BYTES = 103;
 const MAX_ATTEMPTS = 20;
-/** What lies in a runtime directory for those who find it. */
-export const CONTROL_SOCKET = "c.sock";
-export const TOKEN_FILE = "token";
 const LONGEST_NAME = "/c.sock.000000";
 
 /** A directory for the sockets of one instance, which only this user can enter. */

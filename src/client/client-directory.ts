@@ -1,0 +1,172 @@
+import type { ControllerMessage, ReplicaMessage } from "../core/contracts/control-messages.ts";
+import type { Directory } from "../core/contracts/directory.ts";
+import { missingSnapshot } from "../core/controller/snapshot-builder.ts";
+import { DeploymentUnavailableError } from "../core/errors.ts";
+import type { DeploymentSnapshot } from "../core/router/snapshot.ts";
+import type { FoundInstance } from "./find-instance.ts";
+
+/** One connection to a controller. */
+export interface ClientLink {
+  send(message: ReplicaMessage): void;
+  close(): void;
+}
+
+export interface ClientLinkListener {
+  onMessage(message: ControllerMessage): void;
+  onClosed(error: Error | undefined): void;
+}
+
+export interface ClientDirectoryOptions {
+  /** undefined: there is none. */
+  find(): Promise<FoundInstance | undefined>;
+  connect(found: FoundInstance, listener: ClientLinkListener): ClientLink;
+}
+
+interface Topic {
+  readonly app: string;
+  readonly deployment: string;
+  onSnapshot(snapshot: DeploymentSnapshot): void;
+}
+
+/** How soon one looks again for an instance that was not there, or is gone. */
+const AGAIN_MS = 1_000;
+
+/**
+ * The directory of an instance in another process, which is looked for when the first deployment is asked for, and again
+ * when it is gone: another one may have taken its place.
+ */
+export class ClientDirectory implements Directory {
+  readonly #options: ClientDirectoryOptions;
+  readonly #topics = new Set<Topic>();
+  readonly #questions = new Map<number, PromiseWithResolvers<unknown>>();
+  #asked = 0;
+  /** A controller that is started anew counts from one again, but routers want a number that grows. */
+  #version = 0;
+  #link: ClientLink | undefined = undefined;
+  #connecting: Promise<void> | undefined = undefined;
+  /** Why there is no link, once it was tried. */
+  #problem: { readonly message: string; readonly isNone: boolean } | undefined = undefined;
+  #again: NodeJS.Timeout | undefined = undefined;
+  #isClosed = false;
+
+  constructor(options: ClientDirectoryOptions) {
+    this.#options = options;
+  }
+
+  get isBusy(): boolean {
+    return this.#questions.size > 0;
+  }
+
+  subscribe(app: string, deployment: string, onSnapshot: (snapshot: DeploymentSnapshot) => void): () => void {
+    const topic: Topic = { app, deployment, onSnapshot };
+    this.#topics.add(topic);
+    if (this.#link === undefined) void this.#connect();
+    else this.#link.send({ type: "subscribe", app, deployment });
+    return () => {
+      this.#topics.delete(topic);
+      this.#link?.send({ type: "unsubscribe", app, deployment });
+    };
+  }
+
+  /** Somebody wants to call: if no instance was found before, calls wait for another look. */
+  wake(): void {
+    if (this.#problem === undefined || this.#isClosed) return;
+    this.#problem = undefined;
+    for (const topic of this.#topics) this.#tell(topic, "pending", "");
+    void this.#connect();
+  }
+
+  /** @returns undefined if there is no instance. @throws {DeploymentUnavailableError} if it cannot be reached. */
+  async status(): Promise<unknown> {
+    if (this.#link === undefined) await this.#connect();
+    if (this.#link === undefined) {
+      if (this.#problem === undefined || this.#problem.isNone) return undefined;
+      throw new DeploymentUnavailableError(`The status is not known: ${this.#problem.message}.`);
+    }
+    const question = Promise.withResolvers<unknown>();
+    const id = ++this.#asked;
+    this.#questions.set(id, question);
+    this.#link.send({ type: "call", id, method: "status", args: [] });
+    return question.promise;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#again);
+    this.#link?.close();
+    this.#lose("this process has disconnected from the instance");
+  }
+
+  #connect(): Promise<void> {
+    return (this.#connecting ??= this.#find().finally(() => {
+      this.#connecting = undefined;
+    }));
+  }
+
+  async #find(): Promise<void> {
+    clearTimeout(this.#again);
+    try {
+      const found = await this.#options.find();
+      if (this.#isClosed) return;
+      if (found === undefined) this.#fail(NONE, true);
+      else this.#open(found);
+    } catch (error) {
+      this.#fail((error as Error).message, false);
+    }
+  }
+
+  #open(found: FoundInstance): void {
+    let wasHeard = false;
+    const link = this.#options.connect(found, {
+      onMessage: (message) => {
+        wasHeard = true;
+        this.#receive(message);
+      },
+      onClosed: (error) => {
+        const why = error === undefined ? "it has closed the connection" : error.message;
+        this.#lose(`the instance in ${found.runtimeDirectory} is gone: ${why}`);
+        if (this.#isClosed) return;
+        if (wasHeard) void this.#connect();
+        else this.#fail(`the instance in ${found.runtimeDirectory} cannot be reached: ${why}`, false);
+      },
+    });
+    this.#link = link;
+    this.#problem = undefined;
+    for (const { app, deployment } of this.#topics) link.send({ type: "subscribe", app, deployment });
+  }
+
+  #receive(message: ControllerMessage): void {
+    if (message.type === "snapshot") {
+      const { app, deployment } = message.snapshot;
+      for (const topic of this.#topics)
+        if (topic.app === app && topic.deployment === deployment)
+          topic.onSnapshot({ ...message.snapshot, version: ++this.#version });
+    } else if (message.type === "called") {
+      const question = this.#questions.get(message.id);
+      this.#questions.delete(message.id);
+      if (message.error === undefined) question?.resolve(message.value);
+      else question?.reject(message.error);
+    }
+  }
+
+  #lose(why: string): void {
+    this.#link = undefined;
+    for (const question of this.#questions.values())
+      question.reject(new DeploymentUnavailableError(`The status is not known: ${why}.`));
+    this.#questions.clear();
+  }
+
+  #fail(message: string, isNone: boolean): void {
+    if (this.#isClosed) return;
+    this.#problem = { message, isNone };
+    for (const topic of [...this.#topics]) this.#tell(topic, "gone", message);
+    if (this.#topics.size > 0) this.#again = setTimeout(() => void this.#connect(), AGAIN_MS).unref();
+  }
+
+  #tell({ app, deployment, onSnapshot }: Topic, state: "pending" | "gone", message: string): void {
+    onSnapshot({ ...missingSnapshot(app, deployment, undefined), state, message, version: ++this.#version });
+  }
+}
+
+const NONE =
+  "nothing runs in this process, and no instance was found on this machine: run the application here with serve.run(), or start an instance with `heliostat start`";
