@@ -43,6 +43,8 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "heliostat-docs-"));
   mkdirSync(join(folder, "node_modules"));
   symlinkSync(root, join(folder, "node_modules", "heliostat"));
+  // What the pages show together with it.
+  symlinkSync(join(root, "node_modules", "hono"), join(folder, "node_modules", "hono"));
   writeFileSync(join(folder, "package.json"), `{ "type": "module" }`);
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -90,6 +90,6 @@ test("the main entry only passes on", () => {
 });
 
 test("the entry points of the package", () => {
-  expect(Object.keys(manifest.exports)).toEqual([".", "./testing", "./package.json"]);
-  expect(manifest.files).toEqual(["dist", "CHANGELOG.md"]);
+  expect(Object.keys(manifest.exports)).toEqual([".", "./testing", "./schema.json", "./package.json"]);
+  expect(manifest.files).toEqual(["dist", "schema.json", "CHANGELOG.md"]);
 });

@@ -40,6 +40,7 @@ beforeAll(async () => {
     "tsconfig.json",
     "tsconfig.build.json",
     "rolldown.config.ts",
+    "schema.json",
     "README.md",
     "LICENSE",
     "CHANGELOG.md",
@@ -79,6 +80,7 @@ test("holds the build and the documents, not the sources or tests", () => {
     "LICENSE",
     "README.md",
     "package.json",
+    "schema.json",
   ]);
   expect(files.filter((file) => /\.test\./.test(file))).toEqual([]);
   expect(existsSync(join(installed, "src"))).toBe(false);
