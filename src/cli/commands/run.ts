@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type { HttpOptions } from "../../core/serve-types.ts";
 import { Service } from "../../instance/service.ts";
 import { stderrLog } from "../../observe/log.ts";
+import { openAdminServer } from "../../admin/admin-server.ts";
 import { CommandError, exitCodeOf } from "../failure.ts";
 import { Progress } from "../progress.ts";
 import { ProjectWatch } from "../project-watch.ts";
@@ -52,7 +53,17 @@ async function run(target: string, words: string[], flags: RunFlags): Promise<vo
   });
   const signals = new Signals(() => ended.resolve());
   let watch: ProjectWatch | undefined;
+  let closeAdmin = async (): Promise<void> => {};
   try {
+    const token = process.env["HELIOSTAT_TOKEN"];
+    const admin = await openAdminServer({
+      host: "127.0.0.1",
+      port: flags.adminPort,
+      token: token === "" ? undefined : token,
+      service,
+    });
+    closeAdmin = () => admin.close();
+    say(`REST interface at ${admin.url}`);
     const startedAtMs = Date.now();
     for (const { name, importPath } of config.applications) say(`Deploying "${name}" from ${importPath}`);
     service.apply({ ...config, http });
@@ -69,6 +80,7 @@ async function run(target: string, words: string[], flags: RunFlags): Promise<vo
   } finally {
     watch?.close();
     await service.close();
+    await closeAdmin();
     signals.remove();
   }
 }
