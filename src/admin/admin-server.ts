@@ -9,6 +9,7 @@ import type { AdminService } from "./admin-service.ts";
 import { guard, isLoopbackName } from "./guard.ts";
 import { openapi } from "./openapi.ts";
 import { errorReply, type Reply } from "./reply.ts";
+import { rayRoutes } from "./ray-routes.ts";
 import { findRoute, type AdminRoute } from "./route.ts";
 
 /** How long answers that are being made may take when the server closes. */
@@ -53,10 +54,10 @@ export async function openAdminServer(options: AdminServerOptions): Promise<Admi
     answers: { 200: "An OpenAPI document." },
     run: () => ok(openapi(routes, service.describe().version)),
   };
-  const routes: readonly AdminRoute[] = [...adminRoutes, description];
+  const routes: readonly AdminRoute[] = [...adminRoutes, ...rayRoutes, description];
   let closing: Promise<void> | undefined;
   const server = createServer((request, response) => {
-    void answer(request, { routes, token, service, clock }).then((reply) =>
+    void answer(request, { routes, token, service }).then((reply) =>
       send({ request, response, reply, clock, isLast: closing !== undefined }),
     );
   });
@@ -68,14 +69,14 @@ export async function openAdminServer(options: AdminServerOptions): Promise<Admi
   };
 }
 
-type Context = Pick<AdminServerOptions, "token" | "service"> & { routes: readonly AdminRoute[]; clock: Clock };
+type Context = Pick<AdminServerOptions, "token" | "service"> & { routes: readonly AdminRoute[] };
 
-async function answer(request: IncomingMessage, { routes, token, service, clock }: Context): Promise<Reply> {
+async function answer(request: IncomingMessage, { routes, token, service }: Context): Promise<Reply> {
   try {
     guard(request, token);
     const [path, query] = (request.url ?? "/").split("?", 2);
     const { route, params } = findRoute(routes, request.method ?? "GET", path!);
-    return await route.run({ service, clock, request, params, query: new URLSearchParams(query) });
+    return await route.run({ service, request, params, query: new URLSearchParams(query) });
   } catch (error) {
     return errorReply(error);
   }

@@ -7,6 +7,8 @@ export type AdminApplication = ServeStatus["applications"][string] & {
   /** From a whole configuration, or deployed by itself. */
   readonly source: "declarative" | "imperative";
   readonly deployedConfig: ApplicationConfig;
+  /** When that was asked for. */
+  readonly deployedAt: Date;
 };
 
 export interface AdminStatus {

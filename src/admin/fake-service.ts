@@ -42,6 +42,7 @@ export class FakeService implements AdminService {
           message: "",
           routePrefix: "/shop",
           deployedConfig: this.shop,
+          deployedAt: new Date(1_000_250),
           deployments: {
             Model: {
               status: "HEALTHY",

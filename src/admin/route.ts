@@ -1,5 +1,4 @@
 import type { IncomingMessage } from "node:http";
-import type { Clock } from "../core/contracts/clock.ts";
 import type { AdminService } from "./admin-service.ts";
 import { notFound, RequestError, type Reply } from "./reply.ts";
 
@@ -8,7 +7,6 @@ export type Method = "GET" | "PUT" | "POST" | "DELETE";
 /** One request, as a route sees it. */
 export interface AdminCall {
   readonly service: AdminService;
-  readonly clock: Clock;
   readonly request: IncomingMessage;
   readonly query: URLSearchParams;
   /** What stands in the braces of the route's path, unescaped. */

@@ -133,6 +133,7 @@ class Walk {
   /** Ray Serve puts some of it one level deeper. */
   #unpacked(given: Record<string, unknown>, kind: string): Record<string, unknown> {
     if (kind === "requestRouter") return fromRayRouter(given);
+    if (kind === "deployment") return unpackedActorOptions(given);
     const { runtime_env: runtime, ...rest } = given;
     if (kind !== "application" || typeof runtime !== "object" || runtime === null) return given;
     const { env_vars: env, ...others } = runtime as Record<string, unknown>;
@@ -143,6 +144,24 @@ class Walk {
       });
     return env === undefined ? rest : { ...rest, env };
   }
+}
+
+/** The environment of a deployment stands with its resources there; what else is in its `runtime_env` stays, to be warned of. */
+function unpackedActorOptions(given: Record<string, unknown>): Record<string, unknown> {
+  const { ray_actor_options: options, ...rest } = given;
+  if (!isObject(options) || !isObject(options["runtime_env"])) return given;
+  const { runtime_env: runtime, ...resources } = options;
+  const { env_vars: env, ...others } = runtime as Record<string, unknown>;
+  if (env === undefined) return given;
+  return {
+    ...rest,
+    env,
+    ray_actor_options: Object.keys(others).length === 0 ? resources : { ...resources, runtime_env: others },
+  };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** The schema itself, without what says that it may be missing or what it means. */

@@ -13,6 +13,9 @@ const RENAMED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   logging: { log_level: "level", enable_access_log: "accessLog" },
 };
 
+/** Python's names of levels that are called something else here. */
+const LEVELS: Readonly<Record<string, string>> = { WARNING: "warn", CRITICAL: "error" };
+
 /** A key and value in this project's spelling. */
 export interface Renamed {
   readonly key: string;
@@ -34,7 +37,7 @@ export function fromRayKey(kind: string, key: string, value: unknown): Renamed {
   const name = renamed ?? toCamel(key);
   if (renamed === "memoryMb" && typeof value === "number") return { key: name, value: value / 1_048_576 };
   if (kind === "logging" && (name === "level" || name === "encoding") && typeof value === "string")
-    return { key: name, value: value.toLowerCase() };
+    return { key: name, value: LEVELS[value.toUpperCase()] ?? value.toLowerCase() };
   return { key: name, value };
 }
 
@@ -46,7 +49,7 @@ export function toRayKey(kind: string, key: string, value: unknown): Renamed {
   if (key === "memoryMb" && kind === "resources" && typeof value === "number")
     return { key: renamed!, value: value * 1_048_576 };
   if (kind === "logging" && (key === "level" || key === "encoding") && typeof value === "string")
-    return { key: renamed ?? toSnake(key), value: value.toUpperCase() };
+    return { key: renamed ?? toSnake(key), value: value === "warn" ? "WARNING" : value.toUpperCase() };
   return { key: renamed ?? toSnake(key), value };
 }
 
@@ -77,6 +80,26 @@ export function fromRayRouter(given: Readonly<Record<string, unknown>>): Record<
     ...rest,
     ...(policy === undefined ? (name === undefined ? {} : { request_router_class: name }) : { policy }),
     ...(Object.keys(stats).length === 0 ? {} : { stats }),
+  };
+}
+
+/** Where Ray Serve has them: it loads a router that it reads of. */
+const ROUTER_MODULES: Readonly<Record<string, string>> = {
+  PowerOfTwoChoicesRequestRouter: "ray.serve._private.request_router",
+  RoundRobinRouter: "ray.serve.experimental.round_robin_router",
+  ConsistentHashRouter: "ray.serve.experimental.consistent_hash_router",
+};
+
+/** The opposite of `fromRayRouter`. */
+export function toRayRouter(given: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const { policy, stats, ...rest } = given;
+  const name = Object.entries(ROUTERS).find(([, ours]) => ours === policy)?.[0];
+  const { periodMs, timeoutMs } = (stats ?? {}) as { periodMs?: number; timeoutMs?: number };
+  return {
+    ...rest,
+    ...(name === undefined ? {} : { request_router_class: `${ROUTER_MODULES[name]}:${name}` }),
+    ...(periodMs === undefined ? {} : { request_routing_stats_period_s: periodMs / 1_000 }),
+    ...(timeoutMs === undefined ? {} : { request_routing_stats_timeout_s: timeoutMs / 1_000 }),
   };
 }
 

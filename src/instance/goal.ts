@@ -11,6 +11,7 @@ export interface Wanted {
   readonly logging: CheckedConfig["logging"];
   /** Of this attempt: what an older one still finds out counts no more. */
   readonly attempt: string;
+  readonly askedAt: Date;
   readonly abort: AbortController;
   /** Settles when it runs, or has failed. */
   readonly done: Promise<void>;
@@ -69,6 +70,7 @@ export class Goal {
       source,
       logging,
       attempt: randomUUID(),
+      askedAt: new Date(),
       abort: new AbortController(),
       done: promise,
       phase: "deploying",

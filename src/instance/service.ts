@@ -101,7 +101,7 @@ export class Service implements AdminService {
     const { applications } = this.#instance.controller.status();
     return {
       applications: Object.fromEntries(
-        [...this.goal.all].map(([name, { config, source, phase, message }]) => {
+        [...this.goal.all].map(([name, { config, source, askedAt, phase, message }]) => {
           const known = applications[name];
           const failure = phase === "failed" ? { status: "DEPLOY_FAILED" as const, message } : undefined;
           const status =
@@ -117,6 +117,7 @@ export class Service implements AdminService {
               deployments: known?.deployments ?? {},
               ...failure,
               deployedConfig: config,
+              deployedAt: askedAt,
             },
           ];
         }),
