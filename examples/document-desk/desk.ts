@@ -34,6 +34,25 @@ export class Desk {
     this.#minConfidence = minConfidence;
   }
 
+  /** The same over HTTP: a picture comes in, and its lines go out as text, each as soon as it is read. */
+  async fetch(request: Request): Promise<Response> {
+    if (request.method !== "PUT" && request.method !== "POST") {
+      const usage = `Send a picture: curl -T picture.png ${request.url}\n`;
+      return new Response(usage, { status: 405, headers: { allow: "PUT, POST" } });
+    }
+    const events = this.read(await request.bytes());
+    try {
+      // The first event says that it is a picture; after it nothing can be said but in the text itself.
+      await events.next();
+    } catch (error) {
+      if (!(error instanceof Error) || error.name !== "PictureError") throw error;
+      return new Response(`${error.message}\n`, { status: 415 });
+    }
+    return new Response(textOf(events) as unknown as ReadableStream, {
+      headers: { "content-type": "text/plain; charset=utf-8" },
+    });
+  }
+
   /**
    * Reads a picture and yields its lines, each as soon as it and those before it are read.
    *
@@ -52,4 +71,9 @@ export class Desk {
       yield { kind: "line", line: { ...recognized, box: crops[i]!.box } };
     }
   }
+}
+
+async function* textOf(events: AsyncIterable<DeskEvent>): AsyncGenerator<Uint8Array> {
+  const encoder = new TextEncoder();
+  for await (const event of events) if (event.kind === "line") yield encoder.encode(`${event.line.text}\n`);
 }

@@ -53,7 +53,8 @@ async function start(): Promise<DeploymentHandle<Desk>> {
   const started = new AbortController();
   const watching = watchStart((line) => console.error(line), started.signal);
   try {
-    return await serve.run(app);
+    // This program calls it itself: no port is opened.
+    return await serve.run(app, { routePrefix: null });
   } finally {
     started.abort();
     await watching;

@@ -1,12 +1,17 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import sharp from "sharp";
+import { RunningCommand } from "../support/command.ts";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
+const root = fileURLToPath(new URL("../../", import.meta.url));
 const pagePath = fileURLToPath(new URL("../../examples/document-desk/page.png", import.meta.url));
+
+const picture = readFileSync(pagePath);
 
 /** What a reader sees on the page; the last two lines are cut by the picture's edge. */
 const page = [
@@ -45,6 +50,60 @@ test("streaming stops its writer when the reader breaks off", { timeout }, async
 });
 
 describe("document-desk", () => {
+  test(
+    "as a service: curl -T streams its lines, and a client that goes away stops both models",
+    { timeout: 120_000 },
+    async () => {
+      const service = new RunningCommand(
+        ["run", "app.ts", "--http-port", "0", "--admin-port", "0", "-d", join(root, "examples/document-desk")],
+        { cwd: folder },
+      );
+      try {
+        const [, url] = await service.says(/RUNNING at (http:\S+)/);
+        const curl = spawn("curl", ["-sN", "-T", pagePath, url!], { stdio: ["ignore", "pipe", "inherit"] });
+        const arrivals: number[] = [];
+        let text = "";
+        for await (const chunk of curl.stdout) {
+          arrivals.push(performance.now());
+          text += String(chunk);
+        }
+        const right = text
+          .trim()
+          .split("\n")
+          .filter((line, i) => withoutSpaces(line) === withoutSpaces(page[i]!));
+        expect(right.length, text).toBeGreaterThanOrEqual(6);
+        // They come one by one, not all at the end.
+        expect(arrivals.length).toBeGreaterThan(2);
+        const usage = await fetch(url!);
+        expect([usage.status, await usage.text()]).toEqual([405, expect.stringContaining("curl -T")]);
+        const notOne = await fetch(url!, { method: "PUT", body: "no picture" });
+        expect(notOne.status).toBe(415);
+
+        // What waits for a model when its client goes away is never begun: the next picture is first in line.
+        const leaving = Array.from({ length: 12 }, () => {
+          const abort = new AbortController();
+          const sent = fetch(url!, { method: "PUT", body: picture, signal: abort.signal }).catch(() => undefined);
+          return { abort, sent };
+        });
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        for (const { abort } of leaving) abort.abort();
+        await Promise.all(leaving.map(({ sent }) => sent));
+        const begun = performance.now();
+        await (await fetch(url!, { method: "PUT", body: picture })).text();
+        const afterwardsMs = performance.now() - begun;
+        const again = performance.now();
+        await (await fetch(url!, { method: "PUT", body: picture })).text();
+        const aloneMs = performance.now() - again;
+        // Twelve pictures before it would take twelve times as long.
+        expect(afterwardsMs).toBeLessThan(5 * aloneMs);
+      } finally {
+        service.child.kill("SIGTERM");
+        await service.exited;
+      }
+      expect(service.child.exitCode).toBe(0);
+    },
+  );
+
   test("reads the page, and says where the time went", { timeout }, async () => {
     const { code, stdout, stderr } = await run("document-desk/main.ts");
 
