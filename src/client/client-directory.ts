@@ -71,9 +71,7 @@ export class ClientDirectory implements Directory {
   /** Somebody wants to call: if no instance was found before, calls wait for another look. */
   wake(): void {
     if (this.#problem === undefined || this.#isClosed) return;
-    this.#problem = undefined;
-    for (const topic of this.#topics) this.#tell(topic, "pending", "");
-    void this.#connect();
+    this.#lookAgain();
   }
 
   /** @returns undefined if there is no instance. @throws {DeploymentUnavailableError} if it cannot be reached. */
@@ -95,6 +93,13 @@ export class ClientDirectory implements Directory {
     clearTimeout(this.#again);
     this.#link?.close();
     this.#lose("this process has disconnected from the instance");
+  }
+
+  /** Calls wait meanwhile. */
+  #lookAgain(): void {
+    this.#problem = undefined;
+    for (const topic of [...this.#topics]) this.#tell(topic, "pending", "");
+    void this.#connect();
   }
 
   #connect(): Promise<void> {
@@ -126,7 +131,7 @@ export class ClientDirectory implements Directory {
         const why = error === undefined ? "it has closed the connection" : error.message;
         this.#lose(`the instance in ${found.runtimeDirectory} is gone: ${why}`);
         if (this.#isClosed) return;
-        if (wasHeard) void this.#connect();
+        if (wasHeard) this.#lookAgain();
         else this.#fail(`the instance in ${found.runtimeDirectory} cannot be reached: ${why}`, false);
       },
     });

@@ -113,14 +113,19 @@ export interface Serve {
    * @throws {ConfigError} for what is not a bound deployment, and for wrong options.
    */
   run<T>(app: Application<T>, options?: RunOptions): Promise<DeploymentHandle<T>>;
-  /** A handle to an application's ingress. @default name "default" */
+  /**
+   * A handle to an application's ingress. In a process that runs nothing itself it leads to the instance of this machine,
+   * which is looked for at the first call.
+   *
+   * @default name "default"
+   */
   getAppHandle<T>(name?: string): DeploymentHandle<T>;
   /** A handle to one deployment. `app` defaults to the caller's own application inside a replica, to "default" outside. */
   getDeploymentHandle<T>(name: string, app?: string): DeploymentHandle<T>;
   status(): Promise<ServeStatus>;
   /** Stops an application and resolves when its replicas are gone. */
   delete(name: string): Promise<void>;
-  /** Stops everything and resolves when every process is gone and no socket or file is left. Idempotent; `run` may follow. */
+  /** Stops everything and resolves when every process is gone and no socket or file is left. Idempotent; `run` may follow. An instance of another process goes on: this one disconnects. */
   shutdown(): Promise<void>;
   /** The replica this code runs in. Throws outside of one. */
   getReplicaContext(): ReplicaContext;

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -77,10 +77,16 @@ describe("a process that only calls an instance", () => {
       slow: 7,
       named: 8,
       large: 3 << 20,
+      thread: 16,
       counted: 50,
       elsewhere: true,
       status: "RUNNING",
     });
+  });
+
+  it("is let in by a secret that only this user can read", () => {
+    expect(statSync(join(owner.runtimeDirectory, "token")).mode & 0o777).toBe(0o600);
+    expect(statSync(owner.runtimeDirectory).mode & 0o777).toBe(0o700);
   });
 
   it("lives as long as a call that nobody awaits, and not at all for a handle alone", async () => {
@@ -128,6 +134,25 @@ it("without an instance, calls say how to start one, and there is no status", as
   expect(await visitor.exit).toEqual([0, null]);
 });
 
+it("a call ends with the instance that is killed under it, and so does the program", async () => {
+  const state = mkdtempSync(join(tmpdir(), "heliostat-client-"));
+  try {
+    const owner = await own(state);
+    const children = childPids(owner.child.pid!);
+    const visitor = new Program("visitor", ["forever"], { HELIOSTAT_STATE_DIR: state });
+    expect(await visitor.said()).toBe(2);
+    owner.child.kill("SIGKILL");
+    expect(await visitor.said()).toMatch(/was lost|connection|gone|unavailable/i);
+    expect(await visitor.exit).toEqual([0, null]);
+    await until(
+      () => !children.some(isRunning) && socketDirectories(owner.child.pid!).length === 0,
+      "processes or sockets are left",
+    );
+  } finally {
+    rmSync(state, { recursive: true });
+  }
+});
+
 it("an instance that ends is gone for its callers, and one that takes its place is found", async () => {
   const state = mkdtempSync(join(tmpdir(), "heliostat-client-"));
   try {
@@ -136,7 +161,7 @@ it("an instance that ends is gone for its callers, and one that takes its place 
     expect(await visitor.said()).toBe(10);
     await expectEnded(first);
     visitor.child.stdin!.write("again\n");
-    expect(await visitor.said()).toMatch(/heliostat start/);
+    expect(await visitor.said()).toMatch(/heliostat start|cannot be reached/);
     const second = await own(state);
     visitor.child.stdin!.write("again\n");
     expect(await visitor.said()).toBe(12);
