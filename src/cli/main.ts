@@ -1,6 +1,12 @@
 import { Command, CommanderError } from "commander";
 import { version } from "../instance/version.ts";
+import { addConfig } from "./commands/config.ts";
+import { addDelete } from "./commands/delete.ts";
+import { addDeploy } from "./commands/deploy.ts";
 import { addRun } from "./commands/run.ts";
+import { addScale } from "./commands/scale.ts";
+import { addShutdown } from "./commands/shutdown.ts";
+import { addStatus } from "./commands/status.ts";
 import { exitCodeOf, textOf } from "./failure.ts";
 import { complain } from "./terminal.ts";
 
@@ -12,12 +18,23 @@ export function program(): Command {
     .showHelpAfterError("(heliostat --help lists the commands)")
     .configureOutput({ outputError: (text, write) => write(text) });
   addRun(root);
+  addDeploy(root);
+  addStatus(root);
+  addConfig(root);
+  addScale(root);
+  addDelete(root);
+  addShutdown(root);
   for (const command of [root, ...root.commands]) command.exitOverride();
   return root;
 }
 
 /** Runs one command; the process ends by itself when it is done. */
 export async function main(args: readonly string[]): Promise<void> {
+  // Whoever reads may stop reading, as `head` does.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit();
+  });
   try {
     await program().parseAsync(args, { from: "user" });
   } catch (error) {

@@ -1,7 +1,5 @@
 import { resolve } from "node:path";
-import { checkConfig, type CheckedConfig } from "../config/check-config.ts";
-import { isConfigFile, readConfigFile } from "../config/config-file.ts";
-import { absoluteTarget } from "../config/import-target.ts";
+import type { CheckedConfig } from "../config/check-config.ts";
 import { CommandError } from "./failure.ts";
 
 export interface TargetOptions {
@@ -20,6 +18,12 @@ export interface Target {
 /** Reads what `run` and `deploy` are given. @throws {ConfigError} and {CommandError} for what is wrong, before anything is changed. */
 export async function readTarget(target: string, words: readonly string[], options: TargetOptions): Promise<Target> {
   const args = parseArguments(words);
+  // Loaded only here: what reads configurations takes as long to load as everything else together.
+  const [{ checkConfig }, { isConfigFile, readConfigFile }, { absoluteTarget }] = await Promise.all([
+    import("../config/check-config.ts"),
+    import("../config/config-file.ts"),
+    import("../config/import-target.ts"),
+  ]);
   if (isConfigFile(target)) {
     if (words.length > 0)
       throw new CommandError(

@@ -7,6 +7,11 @@ export function styled(style: Style, text: string): string {
   return styleText(style, text, { stream: process.stderr, validateStream: true });
 }
 
+/** Writes a result, for programs. */
+export function print(text: string): void {
+  process.stdout.write(text);
+}
+
 /** Says something to people; results go to stdout instead. */
 export function say(text: string): void {
   process.stderr.write(`${text}\n`);
@@ -18,4 +23,8 @@ export function complain(text: string): void {
 
 export function warn(text: string): void {
   say(`${styled("yellow", "warning:")} ${text}`);
+}
+
+export function isTerminal(stream: { readonly isTTY?: boolean }): boolean {
+  return stream.isTTY === true;
 }

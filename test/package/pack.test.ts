@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import {
+  chmodSync,
   cpSync,
   existsSync,
   globSync,
@@ -19,6 +20,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const run = promisify(execFile);
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+  version: string;
   dependencies: Record<string, string>;
 };
 
@@ -89,9 +91,16 @@ test("holds the build and the documents, not the sources or tests", () => {
 test("holds what is started by name, and few files to load", () => {
   expect(files.filter((file) => file.endsWith(".js")).toSorted()).toEqual([
     "dist/builder-main.js",
+    "dist/check-config.js",
+    "dist/check-config2.js",
+    "dist/close-slowly.js",
+    "dist/config-file.js",
+    "dist/config-file2.js",
     "dist/driver.js",
     "dist/find-instance.js",
     "dist/heliostat.js",
+    "dist/import-target.js",
+    "dist/import-target2.js",
     "dist/index.js",
     "dist/instances.js",
     "dist/main.js",
@@ -100,10 +109,13 @@ test("holds what is started by name, and few files to load", () => {
     "dist/process-replica.js",
     "dist/proxy.js",
     "dist/runtime.js",
+    "dist/service.js",
     "dist/spec-formats.js",
+    "dist/state-directory.js",
     "dist/testing/index.js",
     "dist/thread-replica-main.js",
     "dist/traffic.js",
+    "dist/version.js",
   ]);
 });
 
@@ -128,6 +140,18 @@ test("the README's program runs where the package is installed, and exits by its
   const { stdout, stderr } = await run(process.execPath, [file], { cwd: folder, timeout: 30_000 });
   expect({ stdout, stderr }).toEqual({ stdout: "Hello world!\n", stderr: "" });
 }, 40_000);
+
+test("the command line runs where the package is installed", async () => {
+  // As npm links it.
+  const bin = join(folder, "node_modules", ".bin", "heliostat");
+  mkdirSync(dirname(bin));
+  symlinkSync(join("..", "heliostat", "dist", "heliostat.js"), bin);
+  chmodSync(bin, 0o755);
+  const { stdout } = await run(bin, ["--version"], {
+    env: { ...process.env, PATH: `${dirname(process.execPath)}:${process.env["PATH"]}` },
+  });
+  expect(stdout).toBe(`${manifest.version}\n`);
+});
 
 test("it runs from CommonJS, and a stack begins in the user's code", async () => {
   const file = join(folder, "app.cjs");

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { HttpOptions } from "../../core/serve-types.ts";
-import { Service } from "../../instance/service.ts";
+import type { Service } from "../../instance/service.ts";
 import { stderrLog } from "../../observe/log.ts";
 import { openAdminServer } from "../../admin/admin-server.ts";
 import { CommandError, exitCodeOf } from "../failure.ts";
@@ -43,6 +43,8 @@ async function run(target: string, words: string[], flags: RunFlags): Promise<vo
     ...(flags.httpHost === undefined ? {} : { host: flags.httpHost }),
     ...(flags.httpPort === undefined ? {} : { port: flags.httpPort }),
   };
+  // Loaded only here: commands that ask over REST need none of it.
+  const { Service } = await import("../../instance/service.ts");
   const ended = Promise.withResolvers<void>();
   const progress = new Progress();
   const service = await Service.open({
