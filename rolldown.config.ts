@@ -13,6 +13,7 @@ export default defineConfig({
     // The command line, and what loads the user's module for it.
     heliostat: "src/cli/heliostat.ts",
     "builder-main": "src/app/builder/builder-main.ts",
+    "instance-main": "src/instance/instance-main.ts",
     "thread-replica-main": "src/engine/thread/thread-replica-main.ts",
   },
   platform: "node",

@@ -24,7 +24,8 @@ const recordOf = (pid: number, start: string): InstanceRecord => ({
   version: "1",
   httpUrl: "http://127.0.0.1:8000",
   adminUrl: undefined,
-  controlPath: "/c.sock",
+  runtimeDirectory: "/r",
+  stateDirectory: "/s",
 });
 const modeOf = (path: string): number => statSync(path).mode & 0o777;
 const mine = (): string => startOfProcess(process.pid)!;
@@ -38,7 +39,6 @@ test("C12: where it is", () => {
 test("only this user can enter it and read what is in it", () => {
   const directory = made();
   directory.announce(recordOf(process.pid, mine()));
-  directory.secret("token");
   expect(directory.lock()).toBeUndefined();
   expect(modeOf(directory.path)).toBe(0o700);
   for (const name of readdirSync(directory.path)) expect([name, modeOf(directory.file(name))]).toEqual([name, 0o600]);
@@ -79,13 +79,6 @@ test("the number of a process that is now another's is nobody's lock, and neithe
     directory.release();
   }
   expect(startOfProcess(spawnSync(process.execPath, ["--version"]).pid)).toBeUndefined();
-});
-
-test("the secret stays the same", () => {
-  const directory = made();
-  const secret = directory.secret("token");
-  expect(secret).toHaveLength(32);
-  expect(new StateDirectory(directory.path).secret("token")).toEqual(secret);
 });
 
 test("a full disk is told, and what was there stays", () => {

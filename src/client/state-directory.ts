@@ -21,8 +21,9 @@ export interface InstanceRecord extends ProcessMark {
   readonly version: string;
   readonly httpUrl: string;
   readonly adminUrl: string | undefined;
-  /** Where its controller listens. */
-  readonly controlPath: string;
+  /** Where its sockets are, and the secret that lets one in. */
+  readonly runtimeDirectory: string;
+  readonly stateDirectory: string;
 }
 
 /** Where instances are found, unless it is said: the user's place for what programs keep. */
@@ -119,15 +120,6 @@ export class StateDirectory {
     this.write("instance.json", `${JSON.stringify(record, undefined, 2)}\n`);
   }
 
-  /** A secret of the instance, made when it is first asked for, and the same from then on. */
-  secret(name: "token"): Uint8Array {
-    const known = this.read(name);
-    if (known !== undefined && /^[0-9a-f]{64}$/.test(known)) return Buffer.from(known, "hex");
-    const made = randomBytes(32);
-    this.write(name, made.toString("hex"));
-    return made;
-  }
-
   read(name: string): string | undefined {
     try {
       return readFileSync(this.file(name), "utf8");
@@ -151,7 +143,7 @@ export class StateDirectory {
 
   /** The instance is no longer found, and another one may take the folder. */
   release(): void {
-    for (const name of ["instance.json", "token", "lock"]) rmSync(this.file(name), { force: true });
+    for (const name of ["instance.json", "lock"]) rmSync(this.file(name), { force: true });
   }
 
   /** @returns who has put a fresh one in its place meanwhile, which then stays. */

@@ -63,7 +63,8 @@ test("C4: the instance is the one of -a, of the variable, of the state folder; n
     version: "0",
     httpUrl: "",
     adminUrl: fake.url,
-    controlPath: "",
+    runtimeDirectory: "",
+    stateDirectory: state.path,
   });
   expect((await heliostat(["status"], { env: { HELIOSTAT_STATE_DIR: state.path } })).code).toBe(0);
   expect(fake.asked.map(({ token }) => token)).toEqual([undefined, "Bearer t", undefined]);

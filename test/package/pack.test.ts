@@ -90,6 +90,7 @@ test("holds the build and the documents, not the sources or tests", () => {
 
 test("holds what is started by name, and few files to load", () => {
   expect(files.filter((file) => file.endsWith(".js")).toSorted()).toEqual([
+    "dist/admin-server.js",
     "dist/builder-main.js",
     "dist/check-config.js",
     "dist/check-config2.js",
@@ -102,6 +103,7 @@ test("holds what is started by name, and few files to load", () => {
     "dist/import-target.js",
     "dist/import-target2.js",
     "dist/index.js",
+    "dist/instance-main.js",
     "dist/instances.js",
     "dist/main.js",
     "dist/mapped-memory.js",
@@ -110,6 +112,7 @@ test("holds what is started by name, and few files to load", () => {
     "dist/proxy.js",
     "dist/runtime.js",
     "dist/service.js",
+    "dist/service2.js",
     "dist/spec-formats.js",
     "dist/state-directory.js",
     "dist/testing/index.js",

@@ -1,0 +1,151 @@
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { StateDirectory } from "../../src/client/state-directory.ts";
+import { findInstance, startInstance } from "../../src/instance/start-instance.ts";
+import { childPids, failureOf, isRunning, until } from "./harness.ts";
+
+const module = fileURLToPath(new URL("../fixtures/builds/served.ts", import.meta.url));
+let root: string;
+let state: StateDirectory;
+/** Everything that an instance was seen to consist of. */
+let pids: Set<number>;
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "heliostat-test-"));
+  state = new StateDirectory(join(root, "state"));
+  pids = new Set();
+});
+
+afterEach(async () => {
+  const pid = state.holder()?.pid;
+  if (pid !== undefined) process.kill(pid, "SIGKILL");
+  await until(() => ![...pids, pid ?? 0].some(isRunning), "processes are left");
+  expect(childPids(process.pid)).toEqual([]);
+  rmSync(root, { recursive: true });
+});
+
+const start = (http: object = { port: 0 }) =>
+  startInstance({ stateDirectory: state.path, http, admin: { host: "127.0.0.1", port: 0 } });
+
+async function ask(adminUrl: string, method: string, path: string, body?: object): Promise<any> {
+  const answer = await fetch(`${adminUrl}/api/v1/${path}`, {
+    method,
+    ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+  });
+  return answer.json();
+}
+
+async function running(adminUrl: string): Promise<number[]> {
+  let replicas: number[] = [];
+  await until(async () => {
+    const { applications } = await ask(adminUrl, "GET", "applications");
+    if (applications.web?.status !== "RUNNING") return false;
+    replicas = applications.web.deployments.Served.replicas.map(({ pid }: { pid: number }) => pid);
+    return true;
+  }, "the application runs");
+  for (const pid of replicas) pids.add(pid);
+  return replicas;
+}
+
+const config = (word: string) => ({
+  applications: [{ name: "web", importPath: `${module}:app`, env: { WORD: word } }],
+});
+
+it("C3: is ready when it is started, is found, and ends in order with nothing left", async () => {
+  const [first, second] = await Promise.all([start(), start()]);
+  const { record } = first;
+  pids.add(record.pid);
+  // Of two at once one starts it, and the other finds it.
+  expect([first.isNew, second.isNew].toSorted()).toEqual([false, true]);
+  expect(second.record).toEqual(record);
+  expect(await start()).toEqual({ record, isNew: false });
+  expect(findInstance(state.path)).toEqual(record);
+  expect(statSync(state.file("instance.json")).mode & 0o777).toBe(0o600);
+  expect(childPids(process.pid).filter((pid) => pid !== record.pid)).toEqual([]);
+  expect(await ask(record.adminUrl!, "GET", "instance")).toMatchObject({
+    pid: record.pid,
+    httpUrl: record.httpUrl,
+    runtimeDirectory: record.runtimeDirectory,
+    stateDirectory: state.path,
+  });
+
+  await ask(record.adminUrl!, "PUT", "applications", config("first"));
+  await running(record.adminUrl!);
+  expect(await (await fetch(`${record.httpUrl}/`)).text()).toBe("first");
+  process.kill(record.pid, "SIGTERM");
+  await until(() => ![...pids].some(isRunning), "the instance ends");
+  expect(findInstance(state.path)).toBeUndefined();
+  expect(existsSync(record.runtimeDirectory)).toBe(false);
+  for (const name of ["lock", "instance.json", "goal.json"]) expect(existsSync(state.file(name))).toBe(false);
+  expect(readFileSync(state.file("logs/instance.log"), "utf8")).toContain("ends: SIGTERM");
+});
+
+it("C12: after kill -9 its replicas end, and the next one deploys what was asked for", async () => {
+  const { record } = await start();
+  pids.add(record.pid);
+  await ask(record.adminUrl!, "PUT", "applications", config("kept"));
+  const before = await running(record.adminUrl!);
+  process.kill(record.pid, "SIGKILL");
+  await until(() => ![...pids].some(isRunning), "replicas end with their instance");
+  expect(findInstance(state.path)).toBeUndefined();
+  expect(existsSync(state.file("lock"))).toBe(true);
+
+  const next = await start();
+  pids.add(next.record.pid);
+  expect(next.isNew).toBe(true);
+  expect(await running(next.record.adminUrl!)).not.toEqual(before);
+  expect(await (await fetch(`${next.record.httpUrl}/`)).text()).toBe("kept");
+  await ask(next.record.adminUrl!, "POST", "shutdown");
+  await until(() => ![...pids].some(isRunning), "the instance ends");
+  expect(existsSync(state.file("goal.json"))).toBe(false);
+});
+
+it("what keeps it from starting is told, and leaves nothing", async () => {
+  const { record } = await start();
+  pids.add(record.pid);
+  const port = Number(new URL(record.httpUrl).port);
+  const other = new StateDirectory(join(root, "other"));
+  const options = { stateDirectory: other.path, admin: { host: "127.0.0.1", port: 0 } };
+  expect(await failureOf(startInstance({ ...options, http: { port } }))).toMatchObject({
+    code: "CONFIG",
+    path: "http.port",
+  });
+  const open = { ...options, http: { port: 0 }, admin: { host: "0.0.0.0", port: 0 } };
+  expect(await failureOf(startInstance(open))).toMatchObject({ code: "CONFIG" });
+  expect(other.holder()).toBeUndefined();
+
+  writeFileSync(join(root, "file"), "");
+  const nowhere = join(root, "file", "state");
+  expect(
+    (await failureOf(startInstance({ ...options, stateDirectory: nowhere, http: { port: 0 } }))).message,
+  ).toContain(`${nowhere} cannot be used: ENOTDIR`);
+  process.kill(record.pid, "SIGTERM");
+  await until(() => !isRunning(record.pid), "the instance ends");
+});
+
+it("a process that has the state directory and is no instance is waited for no longer than it lives", async () => {
+  state.make();
+  const holder = spawn(process.execPath, [
+    "--conditions=heliostat-source",
+    "--input-type=module",
+    "-e",
+    `import { StateDirectory } from ${JSON.stringify(new URL("../../src/client/state-directory.ts", import.meta.url).href)};
+     new StateDirectory(${JSON.stringify(state.path)}).lock();
+     process.stdout.write("locked");
+     setInterval(() => {}, 1000);`,
+  ]);
+  await new Promise((resolve) => holder.stdout.once("data", resolve));
+  const starting = start();
+  // Its instance has found the lock taken when it has ended.
+  await until(() => existsSync(dirname(state.file("logs/instance.log"))), "the start has begun");
+  holder.kill("SIGKILL");
+  const { record, isNew } = await starting;
+  pids.add(record.pid);
+  expect(isNew).toBe(true);
+  process.kill(record.pid, "SIGTERM");
+  await until(() => !isRunning(record.pid), "the instance ends");
+});
