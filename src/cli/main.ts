@@ -1,8 +1,10 @@
 import { Command, CommanderError } from "commander";
 import { version } from "../instance/version.ts";
+import { addBuild } from "./commands/build.ts";
 import { addConfig } from "./commands/config.ts";
 import { addDelete } from "./commands/delete.ts";
 import { addDeploy } from "./commands/deploy.ts";
+import { addInit } from "./commands/init.ts";
 import { addRun } from "./commands/run.ts";
 import { addScale } from "./commands/scale.ts";
 import { addShutdown } from "./commands/shutdown.ts";
@@ -24,6 +26,8 @@ export function program(): Command {
   addScale(root);
   addDelete(root);
   addShutdown(root);
+  addBuild(root);
+  addInit(root);
   for (const command of [root, ...root.commands]) command.exitOverride();
   return root;
 }

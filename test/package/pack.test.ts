@@ -92,6 +92,8 @@ test("holds what is started by name, and few files to load", () => {
   expect(files.filter((file) => file.endsWith(".js")).toSorted()).toEqual([
     "dist/admin-server.js",
     "dist/builder-main.js",
+    "dist/builder.js",
+    "dist/builder2.js",
     "dist/check-config.js",
     "dist/check-config2.js",
     "dist/close-slowly.js",
