@@ -91,11 +91,12 @@ export const serve: Serve = {
         "serve.getRequestContext() was called outside a request. Call it in a method while it serves a call.",
       );
     }
-    const { requestId, route, multiplexedModelId, deadlineMs, clock } = scope;
+    const { requestId, route, traceparent, multiplexedModelId, deadlineMs, clock } = scope;
     const deadline = deadlineMs === Infinity ? undefined : new Date(clock.wallNow() + deadlineMs - clock.now());
     return {
       requestId,
       route,
+      traceparent,
       multiplexedModelId,
       deadline,
       get signal() {

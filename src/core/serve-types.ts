@@ -20,6 +20,8 @@ export interface RequestContext {
   readonly requestId: string;
   /** The route prefix the request came in by; empty for calls through a handle. */
   readonly route: string;
+  /** The W3C `traceparent` header that the request came in with, also in calls made for it; "" for none. */
+  readonly traceparent: string;
   /** The model this call is for, or "". */
   readonly multiplexedModelId: string;
   /** When the request is stopped, if it has a deadline. */

@@ -8,6 +8,7 @@ export interface HeadFields {
   readonly requestId: string;
   readonly host: string | undefined;
   readonly sessionId: string | undefined;
+  readonly traceparent: string | undefined;
   readonly multiplexedModelId: string | undefined;
   /** Of `x-request-timeout-seconds`: Infinity for none, undefined if it says nothing. */
   readonly timeoutMs: number | undefined;
@@ -19,6 +20,8 @@ export interface HeadFields {
 }
 
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
+/** Version, trace, span and flags (W3C Trace Context, 3.2); a later version may say more. */
+const TRACEPARENT = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}(?:-[\x21-\x7e]*)?$/;
 /** A name, an IPv4 address or an IPv6 address in brackets, and a port. */
 const HOST = /^(?:[\w.~!$&'()*+,;=%-]+|\[[\da-fA-F:.]+\])(?::\d{1,5})?$/;
 
@@ -28,6 +31,7 @@ export function readHead({ rawHeaders }: Pick<IncomingMessage, "rawHeaders">): H
   let requestId: string | undefined;
   let host: string | undefined;
   let sessionId: string | undefined;
+  let traceparent: string | undefined;
   let multiplexedModelId: string | undefined;
   let timeoutMs: number | undefined;
   let contentLength: number | undefined;
@@ -40,6 +44,9 @@ export function readHead({ rawHeaders }: Pick<IncomingMessage, "rawHeaders">): H
     switch (name.length) {
       case 4:
         if (name === "Host" || name === "host" || name.toLowerCase() === "host") host ??= value;
+        break;
+      case 11:
+        if (equals(name, "traceparent") && TRACEPARENT.test(value)) traceparent ??= value;
         break;
       case 12:
         if (equals(name, "x-request-id")) {
@@ -74,6 +81,7 @@ export function readHead({ rawHeaders }: Pick<IncomingMessage, "rawHeaders">): H
     requestId,
     host,
     sessionId,
+    traceparent,
     multiplexedModelId,
     timeoutMs,
     contentLength,

@@ -40,7 +40,14 @@ export function targetOf(
   const match = settings.routes.match(queryAt === -1 ? url : url.slice(0, queryAt));
   if (match === undefined)
     return { reply: plain(404, "There is no application at this path. GET /-/routes lists those there are.") };
-  const { requestId, headers, sessionId, multiplexedModelId, timeoutMs = settings.requestTimeoutMs } = fields;
+  const {
+    requestId,
+    headers,
+    sessionId,
+    traceparent,
+    multiplexedModelId,
+    timeoutMs = settings.requestTimeoutMs,
+  } = fields;
   const target = `${settings.scheme}://${host}${match.path}${queryAt === -1 ? "" : url.slice(queryAt)}`;
   if (!URL.canParse(target)) return { reply: plain(400, "The target of the request is no URL.") };
   return {
@@ -51,6 +58,7 @@ export function targetOf(
       route: match.route.prefix,
       ...(multiplexedModelId === undefined ? {} : { multiplexedModelId }),
       ...(sessionId === undefined ? {} : { sessionId }),
+      ...(traceparent === undefined ? {} : { traceparent }),
       timeoutMs: timeoutMs === Infinity ? undefined : timeoutMs,
     },
   };

@@ -19,6 +19,7 @@ export class FakeIncomingCall<P extends Peer = Peer> extends IncomingCall {
   readonly broadcast: boolean;
   readonly requestId: string;
   readonly route = "";
+  readonly traceparent = "";
   readonly multiplexedModelId: string;
   readonly priority: number;
   readonly deadlineMs: number;

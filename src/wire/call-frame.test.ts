@@ -9,6 +9,7 @@ import { MetaField } from "./frames.ts";
 interface Fields {
   readonly requestId?: string;
   readonly route?: string;
+  traceparent?: string;
   readonly modelId?: string;
   readonly deadlineMs?: number;
   readonly timeoutMs?: number;
@@ -19,7 +20,10 @@ function callOf(fields: Fields): Call {
   return {
     template: { multiplexedModelId: fields.modelId ?? "" },
     terms: {
-      parent: fields.requestId === undefined ? undefined : { requestId: fields.requestId, route: fields.route ?? "" },
+      parent:
+        fields.requestId === undefined
+          ? undefined
+          : { requestId: fields.requestId, route: fields.route ?? "", traceparent: fields.traceparent ?? "" },
       deadlineMs: fields.deadlineMs ?? Infinity,
       timeoutMs: fields.timeoutMs ?? 0,
       priority: fields.priority ?? 0,
@@ -51,6 +55,7 @@ test("a call that says nothing has no fields", () => {
 test.each<[string, Fields, Partial<typeof noMeta>]>([
   ["the id of the request", { requestId: "r" }, { requestId: "r" }],
   ["its route", { requestId: "r", route: "/x" }, { requestId: "r", route: "/x" }],
+  ["its trace", { requestId: "r", traceparent: "00-a-b-01" }, { requestId: "r", traceparent: "00-a-b-01" }],
   ["a model", { modelId: "m" }, { multiplexedModelId: "m" }],
   ["a deadline, as the time left", { deadlineMs: 1_250, timeoutMs: 500 }, { remainingMs: 250, timeoutMs: 500 }],
   ["a deadline that is over", { deadlineMs: 10, timeoutMs: 500 }, { remainingMs: 0, timeoutMs: 500 }],

@@ -8,6 +8,8 @@ import { MetaField } from "./frames.ts";
 export interface CallMeta {
   requestId: string | undefined;
   route: string;
+  /** W3C trace context of the request; "" for none. */
+  traceparent: string;
   multiplexedModelId: string;
   /** Time left when it was sent; Infinity if there is no deadline. */
   remainingMs: number;
@@ -23,6 +25,7 @@ export interface CallMeta {
 export const noMeta: Readonly<CallMeta> = {
   requestId: undefined,
   route: "",
+  traceparent: "",
   multiplexedModelId: "",
   remainingMs: Infinity,
   timeoutMs: 0,
@@ -40,6 +43,7 @@ export function metaMask(call: Call, sharesClock: boolean): number {
   if (parent !== undefined) {
     mask |= MetaField.REQUEST_ID;
     if (parent.route !== "") mask |= MetaField.ROUTE;
+    if (parent.traceparent !== "") mask |= MetaField.TRACE;
   }
   if (template.multiplexedModelId !== "") mask |= MetaField.MODEL_ID;
   if (deadlineMs !== Infinity) mask |= sharesClock ? MetaField.DEADLINE | MetaField.SENT : MetaField.DEADLINE;
@@ -63,6 +67,7 @@ export function writeMeta(out: ByteWriter, mask: number, call: Call, nowMs: numb
   }
   if (mask & MetaField.PRIORITY) out.f64(priority);
   if (mask & MetaField.SENT) out.f64(nowMs);
+  if (mask & MetaField.TRACE) writeText(out, parent!.traceparent);
   const padding = -(out.at - start) & 7;
   out.ensure(padding);
   for (let i = 0; i < padding; i++) out.bytes[out.at++] = 0;
@@ -96,6 +101,7 @@ export function readMeta(reader: ByteReader): CallMeta {
     meta.sentMs = reader.f64();
     if (!Number.isFinite(meta.sentMs)) throw new ProtocolError("The time at which a call was sent is not a number.");
   }
+  if (mask & MetaField.TRACE) meta.traceparent = readText(reader);
   if (mask & MetaField.BY_VALUE) meta.byReference = false;
   if (reader.at > end) throw new ProtocolError("The fields of a call are longer than they say.");
   // Fields that a newer peer added stand behind those known here.

@@ -74,6 +74,7 @@ export const MetaField = {
   PRIORITY: 16,
   SENT: 32,
   BY_VALUE: 64,
+  TRACE: 128,
 } as const;
 
 /** A call id is an index into the caller's table and the generation of that entry, so that a late frame for an earlier call is known as such. */

@@ -68,6 +68,10 @@ export class IncomingRequest extends IncomingCall {
     return this.#meta.route;
   }
 
+  get traceparent(): string {
+    return this.#meta.traceparent;
+  }
+
   get multiplexedModelId(): string {
     return this.#meta.multiplexedModelId;
   }

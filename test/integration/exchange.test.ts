@@ -156,7 +156,7 @@ describe.each<Mode>(["processes", "local"])("operations H4 to H16, an exchange (
   it("H6: id and route are those of the request, also in calls made for it", async () => {
     await using _ = await start(mode, app());
     const { text } = await ask("/nested", { requestId: "from-outside", route: "/shop", timeoutMs: 5_000 });
-    expect(JSON.parse(text)).toEqual({ requestId: "from-outside", route: "/shop", hasDeadline: true });
+    expect(JSON.parse(text)).toEqual({ requestId: "from-outside", route: "/shop", traceparent: "", hasDeadline: true });
   });
 
   it("H7: what fetch throws, and what is no Response, are errors", async () => {
@@ -353,7 +353,7 @@ describe("operations H8 and H11, exchanges with processes", () => {
       web.options({ numReplicas: 2, maxOngoingRequests: 2 }).bind(inner.bind() as never),
     );
     // Two callers that do not know of each other: each is refused where the other has taken the places.
-    const other = await serve.run(app(), { name: "other", local: true });
+    const other = await serve.run(app(), { name: "other", routePrefix: null, local: true });
     await other.stats.remote();
     const bodies = Array.from({ length: 60 }, (_value, i) => `body ${i} `.repeat(i % 3 === 0 ? 10_000 : 3));
     const recorders = bodies.map((body, i) => {

@@ -17,14 +17,14 @@ export interface Running<T> extends AsyncDisposable {
 /** Runs an application in one of the two ways. */
 export async function start<T>(mode: Mode, app: Application<T>, options: RunOptions = {}): Promise<Running<T>> {
   const end = watchLeftovers();
-  const handle = await serve.run(app, { ...options, local: mode === "local" });
+  const handle = await serve.run(app, { http: { port: 0 }, ...options, local: mode === "local" });
   return { handle, [Symbol.asyncDispose]: end };
 }
 
 /** Runs one more application beside those that run; at the end it alone is deleted. */
 export async function startBeside<T>(mode: Mode, app: Application<T>, name: string): Promise<Running<T>> {
   const children = childPids(process.pid).length;
-  const handle = await serve.run(app, { name, local: mode === "local" });
+  const handle = await serve.run(app, { name, routePrefix: `/${name}`, http: { port: 0 }, local: mode === "local" });
   return {
     handle,
     async [Symbol.asyncDispose]() {

@@ -198,7 +198,7 @@ async function speak(): Promise<{ preamble: Uint8Array; frames: Spoken[] }> {
 
   await caller.ask("echo", ["a", 1]);
   await caller.ask("echo", [], {
-    parent: { requestId: "request-1", route: "/é" },
+    parent: { requestId: "request-1", route: "/é", traceparent: "" },
     modelId: "model-1",
     priority: -1.5,
     deadlineMs: wire.clock.now() + 250,

@@ -141,7 +141,7 @@ describe("calls", () => {
     const caller = wire.caller();
     await caller.ask("nothing");
     await caller.ask("nothing", [], {
-      parent: { requestId: "req-ü", route: "/a/b" },
+      parent: { requestId: "req-ü", route: "/a/b", traceparent: "" },
       modelId: "m1",
       priority: -2.5,
       deadlineMs: wire.clock.now() + 400,

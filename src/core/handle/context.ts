@@ -21,6 +21,8 @@ export interface RequestScope {
   readonly clock: Clock;
   readonly requestId: string;
   readonly route: string;
+  /** W3C trace context it came in with; "" for none. */
+  readonly traceparent: string;
   readonly multiplexedModelId: string;
   readonly priority: number;
   /** On the clock; Infinity if there is none. */

@@ -46,9 +46,9 @@ export class ExchangeCall extends Call implements Exchange, Expiring {
   #returnBytes = 0;
 
   constructor({ caller, router, template, options, listener }: ExchangeCallOptions) {
-    const { head, body, requestId, route, timeoutMs } = options;
+    const { head, body, requestId, route, traceparent = "", timeoutMs } = options;
     super(template, [head, body ?? NO_BYTES], caller.nextSequence(), {
-      parent: { requestId, route },
+      parent: { requestId, route, traceparent },
       priority: 0,
       deadlineMs: timeoutMs === undefined ? Infinity : caller.clock.now() + timeoutMs,
       timeoutMs: timeoutMs ?? 0,

@@ -28,6 +28,8 @@ export interface ExchangeOptions {
   readonly webSocket?: boolean;
   readonly requestId: string;
   readonly route: string;
+  /** W3C trace context, given on to every call made for it. */
+  readonly traceparent?: string;
   readonly multiplexedModelId?: string;
   readonly sessionId?: string;
   /** A deadline for all of it. */

@@ -27,6 +27,7 @@ export abstract class IncomingCall implements RequestScope, Expiring {
   abstract readonly broadcast: boolean;
   abstract readonly requestId: string;
   abstract readonly route: string;
+  abstract readonly traceparent: string;
   abstract readonly multiplexedModelId: string;
   abstract readonly priority: number;
   abstract readonly deadlineMs: number;

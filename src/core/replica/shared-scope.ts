@@ -14,6 +14,7 @@ export class SharedScope implements RequestScope {
   readonly clock: Clock;
   readonly requestId: string;
   readonly route: string;
+  readonly traceparent: string;
   readonly multiplexedModelId: string;
   readonly priority: number;
   readonly deadlineMs: number;
@@ -30,6 +31,7 @@ export class SharedScope implements RequestScope {
     this.clock = first.clock;
     this.requestId = first.requestId;
     this.route = first.route;
+    this.traceparent = first.traceparent;
     this.multiplexedModelId = options.modelId;
     this.priority = Math.max(...scopes.map(({ priority }) => priority));
     const last = scopes.reduce((latest, scope) => (scope.deadlineMs > latest.deadlineMs ? scope : latest), first);

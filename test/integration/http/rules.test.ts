@@ -215,6 +215,15 @@ describe("operations H, one application at / and one at /shop", () => {
     expect(await routes.json()).toEqual({ "/": "default", "/shop": "shop" });
   });
 
+  it("H16: traceparent is carried to every hop, if it is one", async () => {
+    const nested = async (traceparent: string) =>
+      ((await (await fetch(`${url}/nested`, { headers: { traceparent } })).json()) as { traceparent: string })
+        .traceparent;
+    const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    expect(await nested(trace)).toBe(trace);
+    expect(await nested("nonsense")).toBe("");
+  });
+
   it("H13: WebSockets", async () => {
     const socket = new WebSocket(url.replace("http", "ws"), { headers: { "x-request-id": "ws-1" } });
     const opened = once(socket, "open");
