@@ -1,11 +1,13 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
-import { parse } from "yaml";
+import { afterAll, expect, onTestFinished, test } from "vitest";
+import { parse, parseAllDocuments } from "yaml";
 import { startOfProcess } from "../../src/client/process-mark.ts";
 import { StateDirectory } from "../../src/client/state-directory.ts";
+import type { ServeStatus } from "../../src/core/serve-types.ts";
+import { until } from "../integration/harness.ts";
 import { FakeInstance, statusOf } from "./fake-instance.ts";
-import { command, TemporaryFolder } from "../support/command.ts";
+import { command, RunningCommand, TemporaryFolder } from "../support/command.ts";
 
 const temporary = new TemporaryFolder();
 afterAll(() => temporary[Symbol.dispose]());
@@ -46,7 +48,7 @@ test("every command has help, and a wrong command line is 2 with nothing on stdo
       stderr: expect.stringContaining(told),
     });
   }
-});
+}, 60_000);
 
 test("C4: the instance is the one of -a, of the variable, of the state folder; nothing there is 1", async () => {
   await using fake = await FakeInstance.open();
@@ -205,4 +207,17 @@ test("C7, C11: scale, delete and shutdown", async () => {
   const { code, stderr } = await heliostat(["shutdown", "-y", "-a", fake.url]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining("It is shut down.") });
   expect(fake.routes().at(-1)).toBe("POST /api/v1/shutdown");
+});
+
+test("C11: status --watch prints again what has changed, until it is interrupted", async () => {
+  await using fake = await FakeInstance.open();
+  const statuses = ["DEPLOYING", "DEPLOYING", "RUNNING"].map((status) => statusOf("shop", status));
+  fake.replies[`GET ${APPLICATIONS}`] = () => ({ body: statuses.length > 1 ? statuses.shift() : statuses[0] });
+  const watching = new RunningCommand(["status", "--watch", "-a", fake.url], { cwd: folder });
+  onTestFinished(() => void watching.child.kill("SIGKILL"));
+  await until(() => watching.stdout.includes("status: HEALTHY"), "the change is printed");
+  watching.child.kill("SIGINT");
+  expect(await watching.exited).toBe(0);
+  const documents = parseAllDocuments(watching.stdout).map((document) => document.toJS() as ServeStatus);
+  expect(documents.map(({ applications }) => applications["shop"]!.status)).toEqual(["DEPLOYING", "RUNNING"]);
 });
