@@ -1,13 +1,16 @@
 import { Command, CommanderError } from "commander";
 import { version } from "../instance/version.ts";
 import { addBuild } from "./commands/build.ts";
+import { addCall } from "./commands/call.ts";
 import { addConfig } from "./commands/config.ts";
 import { addDelete } from "./commands/delete.ts";
 import { addDeploy } from "./commands/deploy.ts";
 import { addInit } from "./commands/init.ts";
+import { addLogs } from "./commands/logs.ts";
 import { addRun } from "./commands/run.ts";
 import { addScale } from "./commands/scale.ts";
 import { addShutdown } from "./commands/shutdown.ts";
+import { addStart } from "./commands/start.ts";
 import { addStatus } from "./commands/status.ts";
 import { exitCodeOf, textOf } from "./failure.ts";
 import { complain } from "./terminal.ts";
@@ -20,11 +23,14 @@ export function program(): Command {
     .showHelpAfterError("(heliostat --help lists the commands)")
     .configureOutput({ outputError: (text, write) => write(text) });
   addRun(root);
+  addStart(root);
   addDeploy(root);
   addStatus(root);
   addConfig(root);
   addScale(root);
   addDelete(root);
+  addCall(root);
+  addLogs(root);
   addShutdown(root);
   addBuild(root);
   addInit(root);
