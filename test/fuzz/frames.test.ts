@@ -147,7 +147,7 @@ async function record(): Promise<{ calls: Uint8Array[]; replies: Uint8Array[] }>
     "echo",
     ["text", { a: [1, 2.5, null, undefined] }, 10n, new Map([[1, new Set([2])]]), new Date(0), new Uint8Array(20)],
     {
-      parent: { requestId: "r", route: "/x" },
+      parent: { requestId: "r", route: "/x", traceparent: "" },
       priority: 1,
       deadlineMs: wire.clock.now() + 1_000,
       timeoutMs: 1_000,
