@@ -45,6 +45,8 @@ export class Proxy {
   readonly #upgrades: Upgrades;
   /** Every connection, and how many requests of it are being answered. */
   readonly #connections = new Map<Socket, number>();
+  /** With TLS: what the connections lie on, also of those that have not said anything yet. */
+  readonly #carriers = new Set<Socket>();
   #drained: (() => void) | undefined = undefined;
 
   private constructor(server: Server, settings: ProxySettings, http: ResolvedHttpOptions) {
@@ -55,7 +57,14 @@ export class Proxy {
     const address = server.address() as { port: number };
     this.port = address.port;
     this.url = `${settings.scheme}://${http.host.includes(":") ? `[${http.host}]` : http.host}:${this.port}`;
-    server.on("connection", (socket: Socket) => this.#connect(socket));
+    if (http.tls !== undefined) {
+      server.on("connection", (socket: Socket) => {
+        this.#carriers.add(socket);
+        socket.once("close", () => this.#carriers.delete(socket));
+      });
+    }
+    // What requests come over, which with TLS is not the connection itself.
+    server.on(http.tls === undefined ? "connection" : "secureConnection", (socket: Socket) => this.#connect(socket));
     server.on("request", (request, response) => this.#serve(request, response));
     server.on("checkContinue", (request, response) => this.#serve(request, response));
     server.on("upgrade", (request, socket, head) => this.#upgrades.accept(request, socket, head));
@@ -135,7 +144,7 @@ export class Proxy {
     this.#settings.isDraining = true;
     const closed = new Promise((resolve) => this.#server.close(resolve));
     this.#upgrades.terminate();
-    for (const socket of this.#connections.keys()) socket.destroy();
+    for (const socket of [...this.#connections.keys(), ...this.#carriers]) socket.destroy();
     await closed;
   }
 

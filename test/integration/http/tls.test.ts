@@ -28,7 +28,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 it("H14: HTTPS and secure WebSockets, at an address that says so", async () => {
   await using _ = await start("local", web.bind(inner.bind() as never), { http: { port: 0, tls } });
-  const [{ url }] = (await serve.status()).proxies as [{ url: string }];
+  const { url } = (await serve.status()).proxies[0]!;
   expect(url).toMatch(/^https:\/\/127\.0\.0\.1:\d+$/);
   const text = await new Promise((resolve, reject) => {
     get(`${url}/json`, { ca: tls.cert, agent: false }, (response) => {
