@@ -50,16 +50,13 @@ export interface CheckResult {
  */
 export function checkConfig(given: unknown, { source, position = () => "" }: CheckOptions = {}): CheckResult {
   const normalised = normalise(given);
-  const where = (keys: Keys): string =>
-    source === undefined ? "" : `${source}${position(normalised.writtenAs(keys))}: `;
+  const whereWritten = (keys: Keys): string => (source === undefined ? "" : `${source}${position(keys)}: `);
+  const where = (keys: Keys): string => whereWritten(normalised.writtenAs(keys));
   const parsed = v.safeParse(configSchema, normalised.value);
   const issues = parsed.success ? [] : parsed.issues.map((issue) => problemOf(issue, normalised));
   const problems = [...normalised.problems, ...issues.map(({ problem }) => problem)];
   const texts: Problem[] = [
-    ...normalised.problems.map(({ path, message }) => ({
-      path,
-      message: (source === undefined ? "" : `${source}: `) + message,
-    })),
+    ...normalised.problems.map(({ keys, path, message }) => ({ path, message: whereWritten(keys) + message })),
     ...issues.map(({ problem, keys }) => ({ path: problem.path, message: where(keys) + problem.message })),
   ];
   if (parsed.success && problems.length === 0) {
@@ -70,7 +67,7 @@ export function checkConfig(given: unknown, { source, position = () => "" }: Che
     }
   }
   if (problems.length > 0) throw new InvalidConfigError(texts, source);
-  const warnings = normalised.warnings.map(({ message }) => (source === undefined ? "" : `${source}: `) + message);
+  const warnings = normalised.warnings.map(({ keys, message }) => whereWritten(keys) + message);
   return { config: complete(parsed.output as ConfigInput), warnings };
 }
 
@@ -95,8 +92,13 @@ function problemOf(issue: v.BaseIssue<unknown>, normalised: Normalised): { probl
   const wanted = isMissing ? missing(keys.at(-1)) : issue.message;
   const message = isMissing
     ? `${subject} is missing: it must be ${wanted}.`
-    : `${subject} must be ${wanted}, not ${show(issue.input)}.`;
+    : `${subject} must be ${wanted}, not ${show(asWritten(path, issue.input))}.`;
   return { problem: { path, message }, keys };
+}
+
+/** Seconds were made milliseconds before they were checked. */
+function asWritten(path: string, value: unknown): unknown {
+  return path.endsWith("_s") && typeof value === "number" ? value / 1_000 : value;
 }
 
 function missing(key: string | number | undefined): string {

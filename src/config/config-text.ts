@@ -2,6 +2,14 @@ import { LineCounter, parseDocument } from "yaml";
 import { checkConfig, type CheckResult } from "./check-config.ts";
 import { InvalidConfigError } from "./problem.ts";
 
+/** After so many, those that follow come of those before. */
+const MAX_SYNTAX_ERRORS = 5;
+/** Where the parser's own words are for programmers. */
+const SYNTAX: Readonly<Record<string, string>> = {
+  MULTIPLE_DOCS: "A second document begins here. A configuration is one document",
+  RESOURCE_EXHAUSTION: "It is nested too deep",
+};
+
 /**
  * Checks a configuration in YAML, of which JSON is a part.
  *
@@ -17,9 +25,9 @@ export function parseConfig(text: string, source: string): CheckResult {
   };
   if (document.errors.length > 0) {
     throw new InvalidConfigError(
-      document.errors.map(({ message, pos }) => ({
+      document.errors.slice(0, MAX_SYNTAX_ERRORS).map(({ code, message, pos }) => ({
         path: "",
-        message: `${source}${place(pos[0])}: ${message.split(" at line ")[0]}.`,
+        message: `${source}${place(pos[0])}: ${SYNTAX[code] ?? message.split(" at line ")[0]}.`,
       })),
       source,
     );
@@ -30,7 +38,7 @@ export function parseConfig(text: string, source: string): CheckResult {
   } catch (error) {
     throw new InvalidConfigError([{ path: "", message: `${source}: ${(error as Error).message}.` }], source);
   }
-  return checkConfig(value ?? {}, {
+  const { config, warnings } = checkConfig(value ?? {}, {
     source,
     position(keys) {
       // Of what is missing: the object that it is missing in.
@@ -43,4 +51,8 @@ export function parseConfig(text: string, source: string): CheckResult {
       return "";
     },
   });
+  const ofYaml = document.warnings.map(
+    ({ message, pos }) => `${source}${place(pos[0])}: ${message.split(" at line ")[0]}.`,
+  );
+  return { config, warnings: [...ofYaml, ...warnings] };
 }

@@ -160,11 +160,11 @@ describe("operations F2, Ray Serve's file", () => {
       ],
     });
     expect(warnings.map((warning) => warning.split(" is ")[0])).toEqual([
-      "ray.yaml: proxy_location",
-      "ray.yaml: grpc_options",
-      "ray.yaml: runtime_env.pip",
-      "ray.yaml: applications[0].external_scaler_enabled",
-      "ray.yaml: applications[0].deployments[0].max_replicas_per_node",
+      "ray.yaml:2:17: proxy_location",
+      "ray.yaml:4:15: grpc_options",
+      "ray.yaml:10:54: applications[0].runtime_env.pip",
+      "ray.yaml:12:30: applications[0].external_scaler_enabled",
+      "ray.yaml:18:32: applications[0].deployments[0].max_replicas_per_node",
     ]);
   });
 

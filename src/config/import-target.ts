@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { registerHooks } from "node:module";
 import { isAbsolute, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -28,9 +28,13 @@ export function absoluteTarget(target: string, directory: string): string {
   const { module, exportName } = parseTarget(target);
   const suffix = exportName === undefined ? "" : `:${exportName}`;
   const path = resolve(directory, module);
-  if (isAbsolute(module) || FILE.test(module) || existsSync(path)) return `${path}${suffix}`;
+  if (isAbsolute(module) || FILE.test(module) || isFile(path)) return `${path}${suffix}`;
   const found = packageEntry(module, directory);
   return found === undefined ? target : `${found}${suffix}`;
+}
+
+export function isFile(path: string): boolean {
+  return existsSync(path) && statSync(path).isFile();
 }
 
 /** The file that `import name` loads in a directory. */

@@ -1,7 +1,8 @@
 import type * as v from "valibot";
 import { nearestName, show } from "../core/deployment/option-checks.ts";
+import { notPlain } from "./plain-data.ts";
 import { pathOf, type Problem } from "./problem.ts";
-import { fromRayKey, fromRayRouter } from "./ray-names.ts";
+import { fromRayKey, fromRayRouter, toRayKey } from "./ray-names.ts";
 import { configSchema, FREE_KEYS } from "./schema.ts";
 
 type Keys = readonly (string | number)[];
@@ -13,11 +14,17 @@ type AnySchema = v.GenericSchema & {
   readonly pipe?: readonly AnySchema[];
 };
 
+/** Something about a place in a configuration. */
+export interface Remark extends Problem {
+  /** As they were written there. */
+  readonly keys: Keys;
+}
+
 /** A configuration in this project's spelling, and where each part of it was written. */
 export interface Normalised {
   readonly value: unknown;
-  readonly problems: readonly Problem[];
-  readonly warnings: readonly Problem[];
+  readonly problems: readonly Remark[];
+  readonly warnings: readonly Remark[];
   /** The keys as they were written, for keys of `value`. */
   writtenAs(keys: Keys): Keys;
 }
@@ -54,9 +61,16 @@ interface Place {
   readonly written: Keys;
 }
 
+/** One key of an object, and where it was written: Ray Serve has some of them one level deeper. */
+interface Entry {
+  readonly key: string;
+  readonly raw: unknown;
+  readonly path: Keys;
+}
+
 class Walk {
-  readonly problems: Problem[] = [];
-  readonly warnings: Problem[] = [];
+  readonly problems: Remark[] = [];
+  readonly warnings: Remark[] = [];
   readonly written = new Map<string, Keys>();
 
   visit(given: unknown, place: Place): unknown {
@@ -72,40 +86,35 @@ class Walk {
     const { entries } = schema;
     if (entries === undefined || typeof given !== "object" || given === null) return given;
     if (Array.isArray(given)) {
-      this.problems.push({
-        path: pathOf(written),
-        message: `${pathOf(written) || "The configuration"} must be an object, not an array.`,
-      });
+      this.#problem(written, "must be an object, not an array.");
       return {};
     }
     const result: Record<string, unknown> = {};
-    const from = new Map<string, string>();
-    for (const [key, raw] of Object.entries(this.#unpacked(given as Record<string, unknown>, kind))) {
+    const from = new Map<string, Keys>();
+    for (const { key, raw, path } of this.#entriesOf(given as Record<string, unknown>, place)) {
       const renamed =
         Object.hasOwn(entries, key) && kind !== "logging" ? { key, value: raw } : fromRayKey(kind, key, raw);
-      const path = [...written, key];
       if (kind === "application" && (key === "host" || key === "port")) {
-        this.problems.push({
-          path: pathOf(path),
-          message: `${pathOf(path)} cannot be set for one application: it is that of all of them. Write http: { ${key}: … } at the top of the file.`,
-        });
+        this.#problem(
+          path,
+          `cannot be set for one application: it is that of all of them. Write http: { ${key}: … } at the top of the file.`,
+        );
         continue;
       }
       if (!Object.hasOwn(entries, renamed.key)) {
+        // By which editors find the schema of a JSON file.
+        if (kind === "" && key === "$schema") continue;
         const nearest = nearestName(key, Object.keys(entries));
-        const hint = nearest === undefined ? "" : ` Did you mean "${nearest}"?`;
-        this.warnings.push({ path: pathOf(path), message: `${pathOf(path)} is not known and is ignored.${hint}` });
+        const hint = nearest === undefined ? "" : ` Did you mean "${spelledAs(key, kind, nearest)}"?`;
+        this.#warning(path, `is not known and is ignored.${hint}`);
         continue;
       }
       const before = from.get(renamed.key);
       if (before !== undefined) {
-        this.problems.push({
-          path: pathOf(path),
-          message: `${pathOf(path)} says the same as ${before} beside it. Remove one of the two.`,
-        });
+        this.#problem(path, `says the same as ${pathOf(before)}. Remove one of the two.`);
         continue;
       }
-      from.set(renamed.key, key);
+      from.set(renamed.key, path);
       // What is not set in Ray Serve's file is often written as null.
       if (
         renamed.value === undefined ||
@@ -125,39 +134,53 @@ class Walk {
     return result;
   }
 
+  /** Nothing in it is changed, but it must survive being sent. */
   #free(value: unknown, { keys, written }: Place): unknown {
     this.written.set(pathOf(keys), written);
-    return value;
+    const found = notPlain(value);
+    if (found === undefined) return value;
+    this.#problem([...written, ...found.keys], `must be data that JSON can hold, not ${found.what}.`);
+    return undefined;
   }
 
-  /** Ray Serve puts some of it one level deeper. */
-  #unpacked(given: Record<string, unknown>, kind: string): Record<string, unknown> {
-    if (kind === "requestRouter") return fromRayRouter(given);
-    if (kind === "deployment") return unpackedActorOptions(given);
-    const { runtime_env: runtime, ...rest } = given;
-    if (kind !== "application" || typeof runtime !== "object" || runtime === null) return given;
-    const { env_vars: env, ...others } = runtime as Record<string, unknown>;
-    for (const [key, value] of Object.entries(others))
-      this.warnings.push({
-        path: `runtime_env.${key}`,
-        message: `runtime_env.${key} is ignored: ${show(value)} means nothing to Node.`,
-      });
-    return env === undefined ? rest : { ...rest, env };
+  #entriesOf(given: Record<string, unknown>, { kind, written }: Place): Entry[] {
+    const entries: Entry[] = [];
+    const environments: Entry[] = [];
+    const runtimeEnv = (raw: object, path: Keys): void => {
+      for (const [key, value] of Object.entries(raw)) {
+        const at = [...path, key];
+        if (key === "env_vars") environments.push({ key: "env", raw: value, path: at });
+        else this.#warning(at, `is ignored: ${show(value)} means nothing to Node.`);
+      }
+    };
+    const all = kind === "requestRouter" ? fromRayRouter(given) : given;
+    for (const [key, raw] of Object.entries(all)) {
+      const path = [...written, key];
+      if (kind === "application" && key === "runtime_env" && isObject(raw)) runtimeEnv(raw, path);
+      else if (kind === "deployment" && key === "ray_actor_options" && isObject(raw) && isObject(raw["runtime_env"])) {
+        // The environment of a deployment stands with its resources there.
+        const { runtime_env: runtime, ...resources } = raw;
+        runtimeEnv(runtime as object, [...path, "runtime_env"]);
+        entries.push({ key, raw: resources, path });
+      } else entries.push({ key, raw, path });
+    }
+    return [...entries, ...environments];
+  }
+
+  #problem(keys: Keys, text: string): void {
+    const path = pathOf(keys);
+    this.problems.push({ keys, path, message: `${path || "The configuration"} ${text}` });
+  }
+
+  #warning(keys: Keys, text: string): void {
+    const path = pathOf(keys);
+    this.warnings.push({ keys, path, message: `${path} ${text}` });
   }
 }
 
-/** The environment of a deployment stands with its resources there; what else is in its `runtime_env` stays, to be warned of. */
-function unpackedActorOptions(given: Record<string, unknown>): Record<string, unknown> {
-  const { ray_actor_options: options, ...rest } = given;
-  if (!isObject(options) || !isObject(options["runtime_env"])) return given;
-  const { runtime_env: runtime, ...resources } = options;
-  const { env_vars: env, ...others } = runtime as Record<string, unknown>;
-  if (env === undefined) return given;
-  return {
-    ...rest,
-    env,
-    ray_actor_options: Object.keys(others).length === 0 ? resources : { ...resources, runtime_env: others },
-  };
+/** A key in the spelling that another one is written in. */
+function spelledAs(key: string, kind: string, name: string): string {
+  return key.includes("_") ? toRayKey(kind, name, 0).key : name;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

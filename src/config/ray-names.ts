@@ -1,7 +1,6 @@
 /** Keys of Ray Serve's file that are called something else here, by the object that they stand in. */
 const RENAMED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "": { http_options: "http", logging_config: "logging" },
-  http: { keep_alive_timeout_s: "keepAliveTimeoutMs" },
   deployment: {
     autoscaling_config: "autoscaling",
     backpressure_config: "backpressure",
@@ -9,12 +8,21 @@ const RENAMED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     logging_config: "logging",
     ray_actor_options: "resources",
   },
+  autoscaling: { aggregation_function: "aggregation" },
   resources: { num_cpus: "cpus", num_gpus: "gpus", memory: "memoryMb", resources: "custom" },
   logging: { log_level: "level", enable_access_log: "accessLog" },
 };
 
 /** Python's names of levels that are called something else here. */
-const LEVELS: Readonly<Record<string, string>> = { WARNING: "warn", CRITICAL: "error" };
+const LEVELS: Readonly<Record<string, string>> = {
+  WARNING: "warn",
+  CRITICAL: "error",
+  10: "debug",
+  20: "info",
+  30: "warn",
+  40: "error",
+  50: "error",
+};
 
 /** A key and value in this project's spelling. */
 export interface Renamed {
@@ -29,15 +37,17 @@ export interface Renamed {
  * @param kind the object that it stands in: "" for the file, `http`, `application`, `deployment`, …
  */
 export function fromRayKey(kind: string, key: string, value: unknown): Renamed {
-  const renamed = RENAMED[kind]?.[key];
-  if (key.endsWith("_s") && (typeof value === "number" || value === null)) {
-    const name = renamed ?? `${toCamel(key.slice(0, -2))}Ms`;
-    return { key: name, value: value === null ? undefined : Number((value * 1_000).toFixed(6)) };
-  }
+  const names = RENAMED[kind] ?? {};
+  const renamed = Object.hasOwn(names, key) ? names[key] : undefined;
+  if (key.endsWith("_s")) return { key: `${toCamel(key.slice(0, -2))}Ms`, value: toMs(value) };
   const name = renamed ?? toCamel(key);
-  if (renamed === "memoryMb" && typeof value === "number") return { key: name, value: value / 1_048_576 };
+  // There 0 is no wish at all.
+  if (renamed === "memoryMb" && typeof value === "number")
+    return { key: name, value: value === 0 ? undefined : value / 1_048_576 };
   if (kind === "logging" && (name === "level" || name === "encoding") && typeof value === "string")
     return { key: name, value: LEVELS[value.toUpperCase()] ?? value.toLowerCase() };
+  if (kind === "logging" && name === "level" && typeof value === "number")
+    return { key: name, value: LEVELS[value] ?? value };
   return { key: name, value };
 }
 
@@ -73,8 +83,8 @@ export function fromRayRouter(given: Readonly<Record<string, unknown>>): Record<
       ? ROUTERS[name.slice(Math.max(name.lastIndexOf("."), name.lastIndexOf(":")) + 1)]
       : undefined;
   const stats = {
-    ...(typeof period === "number" ? { periodMs: period * 1_000 } : {}),
-    ...(typeof timeout === "number" ? { timeoutMs: timeout * 1_000 } : {}),
+    ...(period === undefined || period === null ? {} : { periodMs: toMs(period) }),
+    ...(timeout === undefined || timeout === null ? {} : { timeoutMs: toMs(timeout) }),
   };
   return {
     ...rest,
@@ -101,6 +111,11 @@ export function toRayRouter(given: Readonly<Record<string, unknown>>): Record<st
     ...(periodMs === undefined ? {} : { request_routing_stats_period_s: periodMs / 1_000 }),
     ...(timeoutMs === undefined ? {} : { request_routing_stats_timeout_s: timeoutMs / 1_000 }),
   };
+}
+
+/** Seconds as milliseconds; what is no number stays as it is, to be refused. */
+function toMs(seconds: unknown): unknown {
+  return typeof seconds === "number" ? Number((seconds * 1_000).toFixed(6)) : seconds;
 }
 
 function toCamel(name: string): string {

@@ -121,7 +121,7 @@ it("C2: runs a configuration, whose warnings it tells; KEY=VALUE goes to a funct
   expect(await get(url!)).toBe("two");
   await running.says(/Application "b" is RUNNING\n/);
   expect(running.stderr).toMatch(
-    /warning: .*heliostat\.yaml: http\.prot is not known and is ignored\. Did you mean "port"\?/,
+    /warning: .*heliostat\.yaml:1:15: http\.prot is not known and is ignored\. Did you mean "port"\?/,
   );
   running.child.kill("SIGTERM");
   expect(await running.exited).toBe(0);

@@ -1,9 +1,11 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
 import { BuildFailure, build } from "../../src/app/builder/builder.ts";
 import type { BuildRequest, BuiltApplication } from "../../src/app/builder/build-request.ts";
 import { HandleReference } from "../../src/core/deployment/spec.ts";
-import { childPids } from "./harness.ts";
+import { childPids, isRunning, until } from "./harness.ts";
 
 const directory = fileURLToPath(new URL("../fixtures/builds", import.meta.url));
 const ask = (importPath: string, more: Partial<BuildRequest> = {}) =>
@@ -53,6 +55,9 @@ it("C1: functions make applications, with arguments; what makes none says what t
     ["shop.ts:number"],
     ["empty.ts"],
     ["none.ts"],
+    ["folder"],
+    ["./folder"],
+    ["shop:app"],
     ["no-such-package"],
   ] as const) {
     const error = await failure(path, args === undefined ? {} : { args });
@@ -69,6 +74,9 @@ it("C1: functions make applications, with arguments; what makes none says what t
     expect.stringContaining("is 3, not an application"),
     expect.stringContaining("exports no application"),
     `There is no module ${directory}/none.ts.`,
+    expect.stringContaining(`Did you mean ${directory}/folder/app.ts?`),
+    `${directory}/folder is a folder, not a module. Did you mean ${directory}/folder/app.ts?`,
+    expect.stringContaining(`Did you mean ${directory}/shop.ts?`),
     expect.stringContaining("no package of this name"),
   ]);
 });
@@ -97,4 +105,38 @@ it("F1: only what a configuration sets overrides the code; what is not there is 
   const error = await failure("shop.ts", { deployments: [{ name: "Nodel" }] });
   expect(error).toMatchObject({ code: "DEPLOYMENT_FAILED" });
   expect(error.message).toContain('no deployment "Nodel", for which there are options. It has "Model", "Shop"');
+});
+
+it("C8: two deployments of one name have the names that the application gives them", async () => {
+  expect((await built("folder/app.ts")).given).toEqual([
+    { name: "Double", maxOngoingRequests: 3 },
+    { name: "Double_1", maxOngoingRequests: 3 },
+    { name: "Both" },
+  ]);
+});
+
+it("a module that hangs ends when it is no longer wanted, and with a parent that is killed", async () => {
+  const abort = new AbortController();
+  const building = build(
+    { name: "default", routePrefix: "/", importPath: "hangs.ts", directory },
+    { signal: abort.signal },
+  );
+  expect(childPids(process.pid)).toHaveLength(1);
+  abort.abort(new Error("not wanted"));
+  await expect(building).rejects.toThrow("not wanted");
+  expect(childPids(process.pid)).toEqual([]);
+
+  const script = fileURLToPath(new URL("../fixtures/build-driver.ts", import.meta.url));
+  const driver = spawn(process.execPath, ["--conditions=heliostat-source", script], {
+    stdio: ["ignore", "inherit", "pipe"],
+  });
+  const exit = once(driver, "exit");
+  expect(String(await once(driver.stderr!, "data"))).toBe("hanging\n");
+  const [builder] = childPids(driver.pid!);
+  onTestFinished(() => {
+    if (isRunning(builder!)) process.kill(builder!, "SIGKILL");
+  });
+  driver.kill("SIGKILL");
+  await exit;
+  await until(() => !isRunning(builder!), "the builder outlives its parent");
 });

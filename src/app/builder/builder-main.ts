@@ -1,8 +1,9 @@
 import { existsSync, writeSync } from "node:fs";
+import { Socket } from "node:net";
 import { resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";
-import { absoluteTarget, parseTarget } from "../../config/import-target.ts";
+import { absoluteTarget, isFile, parseTarget } from "../../config/import-target.ts";
 import { buildApplication } from "../../core/deployment/application.ts";
 import type { BoundApplication } from "../../core/deployment/deployment.ts";
 import type { ResolvedOptions } from "../../core/deployment/options.ts";
@@ -32,6 +33,7 @@ processState.builder = {
   },
 };
 
+endWithParent();
 const request = JSON.parse(await text(process.stdin)) as BuildRequest;
 let outcome: BuildOutcome;
 try {
@@ -42,6 +44,14 @@ try {
 send(outcome);
 // Whatever the module has begun, such as a server of its own, ends here.
 process.exit(0);
+
+/** A parent that was killed cannot end this process, which may hang in the user's module. */
+function endWithParent(): void {
+  const pipe = new Socket({ fd: OUTCOME_FD, readable: true, writable: false });
+  // Nothing is ever sent this way: the end of it is the end of the parent.
+  pipe.once("close", () => process.kill(-process.pid, "SIGKILL")).resume();
+  pipe.on("error", () => {}).unref();
+}
 
 async function build(): Promise<BuiltApplication> {
   const { name, routePrefix, deployments = [], env = {} } = request;
@@ -60,6 +70,7 @@ async function build(): Promise<BuiltApplication> {
   checkTravels(spec.deployments);
   return {
     files: files.paths,
+    // The name in the application, which is another than the given one for the second deployment of that name.
     given: spec.deployments.map((each) => ({ name: each.name, ...dataOf(each.given ?? {}) })),
     spec: {
       ...spec,
@@ -77,16 +88,16 @@ async function load(): Promise<BoundApplication> {
   const { importPath, directory, args } = request;
   const { module, exportName } = parseTarget(absoluteTarget(importPath, directory));
   const shown = parseTarget(importPath).module;
-  const isFile = module.startsWith("/");
-  if (isFile && !existsSync(module)) throw wrong(`There is no module ${module}.`);
+  const isPath = module.startsWith("/");
+  if (isPath && !isFile(module)) throw wrong(notThere(module));
   let exported: Readonly<Record<string, unknown>> | undefined;
   try {
-    const url = isFile ? pathToFileURL(resolve(module)).href : module;
+    const url = isPath ? pathToFileURL(resolve(module)).href : module;
     exported = await Promise.race([import(url) as Promise<Record<string, unknown>>, parked.promise]);
   } catch (error) {
-    if (!isFile && (error as NodeJS.ErrnoException).code === "ERR_MODULE_NOT_FOUND")
+    if (!isPath && (error as NodeJS.ErrnoException).code === "ERR_MODULE_NOT_FOUND")
       throw wrong(
-        `There is no file ${module} in ${directory}, and no package of this name. Write a path, such as ./app.ts, or install the package.`,
+        `There is no file ${module} in ${directory}, and no package of this name. ${nearFile(resolve(directory, module)) ?? "Write a path, such as ./app.ts, or install the package."}`,
       );
     throw notLoaded(error, shown);
   }
@@ -97,6 +108,17 @@ async function load(): Promise<BoundApplication> {
       `${shown} calls serve.run() before its exports can be seen. Move that call to another module, or leave out ":${exportName}".`,
     );
   return findApplication({ default: captured }, { module: shown, exportName: undefined, args });
+}
+
+function notThere(path: string): string {
+  const what = existsSync(path) ? `${path} is a folder, not a module.` : `There is no module ${path}.`;
+  return [what, nearFile(path)].filter((each) => each !== undefined).join(" ");
+}
+
+/** Python's habit is to leave the extension out. */
+function nearFile(path: string): string | undefined {
+  const found = [".ts", ".js", ".mts", ".mjs", "/app.ts", "/app.js"].find((end) => isFile(`${path}${end}`));
+  return found === undefined ? undefined : `Did you mean ${path}${found}?`;
 }
 
 /** The user's own error first, as they would see it if they ran the module themselves. */
@@ -114,7 +136,7 @@ function checkTravels(specs: readonly { readonly name: string; readonly initArgs
 /** Options that a configuration can hold. */
 function dataOf(options: DeploymentOptions): DeploymentOptions {
   return JSON.parse(
-    JSON.stringify({ ...options, module: undefined }, (_key, value: unknown) =>
+    JSON.stringify({ ...options, name: undefined, module: undefined }, (_key, value: unknown) =>
       typeof value === "function" ? undefined : value,
     ),
   ) as DeploymentOptions;
