@@ -22,7 +22,9 @@ export function ingressClass(given: unknown): new (...handles: never[]) => Fetch
 
     static async create(...handles: unknown[]): Promise<Ingress> {
       const ingress = new Ingress();
-      const app: unknown = isFetchApp(given) ? given : await (given as Build)(...handles);
+      const made: unknown = isFetchApp(given) ? given : (given as Build)(...handles);
+      // An app that answers to any name has a `then` too: awaited, it would never come.
+      const app: unknown = isFetchApp(made) ? made : await made;
       if (!isFetchApp(app))
         throw new DeploymentFailedError(
           `The function given to serve.ingress() gave ${app === null ? "null" : typeof app}; it must give an app with a method fetch(request).`,
