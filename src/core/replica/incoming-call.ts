@@ -137,11 +137,14 @@ export abstract class IncomingCall implements RequestScope, Expiring {
 
   expire(): void {
     this.deadline = undefined;
-    this.stop(
-      new RequestTimeoutError(`Request ${this.requestId} was stopped: its ${this.timeoutMs} ms were over.`, {
-        timeoutMs: this.timeoutMs,
-        stopped: true,
-      }),
-    );
+    this.stop(this.timeoutError());
+  }
+
+  /** What the caller gets when the time is up. */
+  timeoutError(): RequestTimeoutError {
+    return new RequestTimeoutError(`Request ${this.requestId} was stopped: its ${this.timeoutMs} ms were over.`, {
+      timeoutMs: this.timeoutMs,
+      stopped: true,
+    });
   }
 }

@@ -313,6 +313,10 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
  * The outcome of a request whose time was up, whatever its method made of that: caller and replica both watch the
  * deadline, and which of them is first must make no difference.
  */
-function timedOut({ endedBy }: IncomingCall): RequestTimeoutError | undefined {
-  return endedBy instanceof RequestTimeoutError ? endedBy : undefined;
+function timedOut(call: IncomingCall): RequestTimeoutError | undefined {
+  const { endedBy, deadlineMs } = call;
+  if (endedBy !== undefined) return endedBy instanceof RequestTimeoutError ? endedBy : undefined;
+  // Its timer may be a little late: a nested call, whose time ends at the same moment in another process, has told already,
+  // and what code makes of that is no answer in time.
+  return deadlineMs !== Infinity && call.clock.now() >= deadlineMs ? call.timeoutError() : undefined;
 }
