@@ -1,3 +1,4 @@
+import { errorText } from "../core/error-text.ts";
 import { HeliostatError } from "../core/errors.ts";
 
 /** A command that has failed, and with which code it ends: 1 it failed, 2 it was asked for something wrong. */
@@ -16,8 +17,7 @@ export function exitCodeOf(error: unknown): 1 | 2 {
   return HeliostatError.isInstance(error) && error.code === "CONFIG" ? 2 : 1;
 }
 
-/** What people are told: of our own errors the message, of others where they come from. */
+/** What people are told of it. */
 export function textOf(error: unknown): string {
-  if (error instanceof CommandError || HeliostatError.isInstance(error)) return error.message;
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return error instanceof CommandError ? error.message : errorText(error);
 }

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import type { Command } from "commander";
 import type { CheckedConfig } from "../config/check-config.ts";
 import { CommandError } from "./failure.ts";
 
@@ -13,6 +14,15 @@ export interface Target {
   readonly kind: "file" | "application";
   readonly config: CheckedConfig;
   readonly warnings: readonly string[];
+}
+
+/** What `run` and `deploy` are given. */
+export function addTarget(command: Command): Command {
+  return command
+    .argument("<target>", "MODULE[:EXPORT], such as ./app.ts:app, or a configuration (.yaml, .json, .config.ts)")
+    .argument("[arguments...]", "KEY=VALUE for a function that builds the application")
+    .option("--name <name>", "name of the application", "default")
+    .option("--route-prefix <path>", "where its HTTP paths begin", "/");
 }
 
 /** Reads what `run` and `deploy` are given. @throws {ConfigError} and {CommandError} for what is wrong, before anything is changed. */

@@ -1,16 +1,13 @@
-import { randomUUID } from "node:crypto";
 import { BuildFailure, build } from "../app/builder/builder.ts";
 import type { ApplicationConfig, CheckedConfig } from "../config/check-config.ts";
 import type { ApplicationSpec } from "../core/deployment/spec.ts";
-import { HeliostatError } from "../core/errors.ts";
+import { errorText } from "../core/error-text.ts";
 
-/** One application as it is wanted, and how far that is. */
+/** One application as it is wanted, and how far that is. Each attempt is one of these: what an older one finds out counts no more. */
 export interface Wanted {
   readonly config: ApplicationConfig;
   readonly source: "declarative" | "imperative";
   readonly logging: CheckedConfig["logging"];
-  /** Of this attempt: what an older one still finds out counts no more. */
-  readonly attempt: string;
   readonly askedAt: Date;
   readonly abort: AbortController;
   /** Settles when it runs, or has failed. */
@@ -32,14 +29,12 @@ export interface Deployer {
 /** The applications that should run; works off what differs, each by itself, so that one that fails touches no other. */
 export class Goal {
   readonly #deployer: Deployer;
-  readonly #onSettled: (name: string, wanted: Wanted) => void;
   readonly #wanted = new Map<string, Wanted>();
   /** Replicas that somebody asked for by hand, by application and deployment. */
   readonly #scales = new Map<string, Map<string, number>>();
 
-  constructor(deployer: Deployer, onSettled: (name: string, wanted: Wanted) => void = () => {}) {
+  constructor(deployer: Deployer) {
     this.#deployer = deployer;
-    this.#onSettled = onSettled;
   }
 
   get all(): ReadonlyMap<string, Wanted> {
@@ -69,7 +64,6 @@ export class Goal {
       config,
       source,
       logging,
-      attempt: randomUUID(),
       askedAt: new Date(),
       abort: new AbortController(),
       done: promise,
@@ -80,10 +74,7 @@ export class Goal {
       files: before?.files ?? [],
     };
     this.#wanted.set(name, wanted);
-    void this.#reach(wanted).finally(() => {
-      resolve();
-      if (this.#isCurrent(wanted)) this.#onSettled(name, wanted);
-    });
+    void this.#reach(wanted).finally(resolve);
   }
 
   /** Deploys an application again from its files as they are now. */
@@ -113,7 +104,7 @@ export class Goal {
     this.#scales.set(app, scales.set(deployment, replicas));
     const { spec } = wanted;
     this.#deployer.deploy(this.#scaled(spec)).catch((error: unknown) => {
-      if (this.#isCurrent(wanted)) wanted.message = messageOf(error);
+      if (this.#isCurrent(wanted)) wanted.message = errorText(error);
     });
     return true;
   }
@@ -132,12 +123,12 @@ export class Goal {
       if (!this.#isCurrent(wanted) || abort.signal.aborted) return;
       wanted.phase = "failed";
       wanted.error = error;
-      wanted.message = messageOf(error);
+      wanted.message = errorText(error);
     }
   }
 
   #isCurrent(wanted: Wanted): boolean {
-    return this.#wanted.get(wanted.config.name)?.attempt === wanted.attempt;
+    return this.#wanted.get(wanted.config.name) === wanted;
   }
 
   #scaled(spec: ApplicationSpec): ApplicationSpec {
@@ -153,9 +144,4 @@ export class Goal {
       }),
     };
   }
-}
-
-function messageOf(error: unknown): string {
-  if (HeliostatError.isInstance(error)) return error.message;
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

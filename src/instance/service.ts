@@ -11,7 +11,7 @@ import type { ApplicationSpec } from "../core/deployment/spec.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { HttpOptions } from "../core/serve-types.ts";
 import { systemClock } from "../engine/system-clock.ts";
-import { Goal, type Wanted } from "./goal.ts";
+import { Goal } from "./goal.ts";
 import { metricsText } from "./metrics.ts";
 import { version } from "./version.ts";
 
@@ -25,8 +25,6 @@ export interface ServiceOptions {
   readonly stateDirectory?: string | undefined;
   /** Told of each change of a deployment, for showing progress. */
   readonly onChange?: (change: DeploymentChange) => void;
-  /** An application runs, or has failed. */
-  readonly onSettled?: (name: string, wanted: Wanted) => void;
   /** Somebody has asked for the end. */
   onShutdown(): void;
 }
@@ -51,10 +49,7 @@ export class Service implements AdminService {
     this.#instance = parts.instance;
     this.#front = parts.front;
     this.#decisions = parts.decisions;
-    this.goal = new Goal(
-      { deploy: (spec) => this.#deploy(spec), delete: (name) => this.#delete(name) },
-      options.onSettled,
-    );
+    this.goal = new Goal({ deploy: (spec) => this.#deploy(spec), delete: (name) => this.#delete(name) });
   }
 
   /** @throws {ConfigError} if the port is taken. */

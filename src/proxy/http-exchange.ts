@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Exchange, ExchangeListener, ResponseHead } from "../core/http/exchange.ts";
+import { errorText } from "../core/error-text.ts";
 import { HeliostatError } from "../core/errors.ts";
 import { errorReply, plain } from "./error-reply.ts";
 import { closeSlowly } from "./close-slowly.ts";
@@ -172,14 +173,14 @@ export class HttpExchange implements ExchangeListener {
     const { routes, log } = this.#settings;
     const { app } = this.#target.route;
     if (this.#response.headersSent) {
-      log.warn(`The response to request ${requestId} of application "${app}" broke off: ${textOf(error)}`, { app });
+      log.warn(`The response to request ${requestId} of application "${app}" broke off: ${errorText(error)}`, { app });
       this.#end(this.#status);
       this.#breakOff();
       return;
     }
     const reply = errorReply(error, { requestId, refusalOf: (deployment) => routes.refusalOf(app, deployment) });
     if (reply.status === 500)
-      log.error(`Request ${requestId} to application "${app}" failed: ${textOf(error)}`, { app });
+      log.error(`Request ${requestId} to application "${app}" failed: ${errorText(error)}`, { app });
     this.#end(reply.status);
     const closes = this.#fields.hasBody && !this.#request.complete;
     if (closes) closeSlowly(this.#request, this.#settings.clock);
@@ -275,10 +276,4 @@ function onClose(this: ServerResponse): void {
 
 function onDrain(this: ServerResponse): void {
   (this as Carrier)[EXCHANGE]!.taken();
-}
-
-function textOf(error: unknown): string {
-  // Where an error of our own was made says nothing.
-  if (HeliostatError.isInstance(error)) return error.message;
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

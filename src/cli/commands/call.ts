@@ -1,5 +1,4 @@
 import type { Command } from "commander";
-import { serve } from "../../app/serve.ts";
 import { addressOption } from "../admin-address.ts";
 import { AdminClient } from "../admin-client.ts";
 import { CommandError } from "../failure.ts";
@@ -51,6 +50,7 @@ async function call(text: string, words: string[], flags: CallFlags): Promise<vo
     );
   // The call itself goes straight to a replica; the client finds out by this address where they are.
   process.env["HELIOSTAT_ADDRESS"] = client.address;
+  const { serve } = await import("../../app/serve.ts");
   const handle = (deployment === undefined
     ? serve.getAppHandle(app)
     : serve.getDeploymentHandle(deployment, app)) as unknown as AnyHandle;

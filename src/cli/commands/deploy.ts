@@ -4,7 +4,7 @@ import { addressOption } from "../admin-address.ts";
 import { AdminClient } from "../admin-client.ts";
 import { CommandError } from "../failure.ts";
 import { StatusLines } from "../status-lines.ts";
-import { readTarget, type TargetOptions } from "../target.ts";
+import { addTarget, readTarget, type TargetOptions } from "../target.ts";
 import { say, warn } from "../terminal.ts";
 
 interface DeployOptions extends TargetOptions {
@@ -15,13 +15,8 @@ interface DeployOptions extends TargetOptions {
 const POLL_MS = 200;
 
 export function addDeploy(root: Command): void {
-  root
-    .command("deploy")
+  addTarget(root.command("deploy"))
     .description("Hand a configuration, or one application, to an instance that runs.")
-    .argument("<target>", "MODULE[:EXPORT], such as ./app.ts:app, or a configuration (.yaml, .json, .config.ts)")
-    .argument("[arguments...]", "KEY=VALUE for a function that builds the application")
-    .option("--name <name>", "name of the application", "default")
-    .option("--route-prefix <path>", "where its HTTP paths begin", "/")
     .option("-d, --app-dir <dir>", "folder from which the target is found", ".")
     .option("--wait", "until every application is RUNNING, or one has failed")
     .addOption(addressOption())

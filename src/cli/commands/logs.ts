@@ -2,7 +2,6 @@ import { createReadStream, existsSync, watchFile, unwatchFile } from "node:fs";
 import { createInterface } from "node:readline";
 import { join } from "node:path";
 import type { Command } from "commander";
-import { LOG_FILE } from "../../instance/start-instance.ts";
 import { addressOption } from "../admin-address.ts";
 import { AdminClient } from "../admin-client.ts";
 import { CommandError } from "../failure.ts";
@@ -40,6 +39,7 @@ async function logs(of: string | undefined, { follow, replica, level, address }:
     throw new CommandError(
       `What runs at ${client.address} writes to the terminal of heliostat run, and keeps no logs.`,
     );
+  const { LOG_FILE } = await import("../../instance/start-instance.ts");
   const file = join(stateDirectory, LOG_FILE);
   if (!existsSync(file)) throw new CommandError(`There is no ${file}: the logs of an instance are on its own machine.`);
   const replicas = of === undefined ? undefined : await replicasOf(client, of);

@@ -2,11 +2,10 @@ import type { Command } from "commander";
 import type { HttpOptions } from "../../core/serve-types.ts";
 import type { Service } from "../../instance/service.ts";
 import { stderrLog } from "../../observe/log.ts";
-import { openAdminServer } from "../../admin/admin-server.ts";
 import { CommandError, exitCodeOf } from "../failure.ts";
 import { Progress } from "../progress.ts";
 import { ProjectWatch } from "../project-watch.ts";
-import { portOf, readTarget } from "../target.ts";
+import { addTarget, portOf, readTarget } from "../target.ts";
 import { complain, say, styled, warn } from "../terminal.ts";
 
 interface RunFlags {
@@ -20,13 +19,8 @@ interface RunFlags {
 }
 
 export function addRun(root: Command): void {
-  root
-    .command("run")
+  addTarget(root.command("run"))
     .description("Run an application or a configuration until Ctrl-C; everything ends with this command.")
-    .argument("<target>", "MODULE[:EXPORT], such as ./app.ts:app, or a configuration (.yaml, .json, .config.ts)")
-    .argument("[arguments...]", "KEY=VALUE for a function that builds the application")
-    .option("--name <name>", "name of the application", "default")
-    .option("--route-prefix <path>", "where its HTTP paths begin", "/")
     .option("--http-host <host>", "address to serve HTTP on (default: 127.0.0.1)")
     .option("--http-port <port>", "port to serve HTTP on; 0: any free one (default: 8000)", portOf)
     .option("--admin-port <port>", "port of the REST interface; 0: any free one", portOf, 8267)
@@ -44,7 +38,10 @@ async function run(target: string, words: string[], flags: RunFlags): Promise<vo
     ...(flags.httpPort === undefined ? {} : { port: flags.httpPort }),
   };
   // Loaded only here: commands that ask over REST need none of it.
-  const { Service } = await import("../../instance/service.ts");
+  const [{ Service }, { openAdminServer }] = await Promise.all([
+    import("../../instance/service.ts"),
+    import("../../admin/admin-server.ts"),
+  ]);
   const ended = Promise.withResolvers<void>();
   const progress = new Progress();
   const service = await Service.open({

@@ -1,7 +1,5 @@
 import type { Command } from "commander";
-import { startInstance } from "../../instance/start-instance.ts";
 import { StateDirectory, type InstanceRecord } from "../../client/state-directory.ts";
-import { isLoopbackName } from "../../admin/guard.ts";
 import { AdminClient } from "../admin-client.ts";
 import { CommandError } from "../failure.ts";
 import { portOf } from "../target.ts";
@@ -46,6 +44,11 @@ async function start({
   block,
   ...flags
 }: StartFlags): Promise<void> {
+  // Loaded only here: other commands need none of it.
+  const [{ isLoopbackName }, { startInstance }] = await Promise.all([
+    import("../../admin/guard.ts"),
+    import("../../instance/start-instance.ts"),
+  ]);
   const token = (flags.token ?? process.env["HELIOSTAT_TOKEN"]) || undefined;
   if (token === undefined && !isLoopbackName(adminHost))
     throw new CommandError(
