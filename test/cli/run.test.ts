@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeEach, expect, it, onTestFinished } from "vitest";
 import { childPids, isRunning, socketDirectories, until } from "../integration/harness.ts";
-import { command, commandArguments, commandEnvironment, RunningCommand, TemporaryFolder } from "../support/command.ts";
+import { command, commandArguments, RunningCommand, terminalEnvironment, TemporaryFolder } from "../support/command.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 let cwd: string;
@@ -155,14 +155,10 @@ it("C2: --reload deploys again when a file changes, without a failed request; co
 }, 60_000);
 
 it("C2: on a terminal it has colours, and Ctrl-C ends it in order", async () => {
-  const { NO_COLOR: _, FORCE_COLOR: __, NODE_DISABLE_COLORS: ___, ...env } = commandEnvironment(cwd);
   const terminal = spawnTerminal(
     process.execPath,
     commandArguments(["run", "app.ts", "--http-port", "0", "--admin-port", "0"]),
-    {
-      cwd,
-      env: { ...env, TERM: "xterm-256color" },
-    },
+    { cwd, env: terminalEnvironment(cwd) },
   );
   let screen = "";
   terminal.onData((text) => (screen += text));

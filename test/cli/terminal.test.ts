@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { FakeInstance, statusOf } from "./fake-instance.ts";
-import { commandArguments, commandEnvironment, TemporaryFolder } from "../support/command.ts";
+import { commandArguments, terminalEnvironment, TemporaryFolder } from "../support/command.ts";
 
 const temporary = new TemporaryFolder();
 afterAll(() => temporary[Symbol.dispose]());
@@ -11,8 +11,11 @@ const folder = temporary.path;
 
 /** Runs a command on a terminal, and types an answer when it asks. */
 async function onTerminal(args: readonly string[], answer?: string): Promise<{ code: number; shown: string }> {
-  const { NO_COLOR: _, FORCE_COLOR: __, ...env } = commandEnvironment(folder, { TERM: "xterm" });
-  const terminal = spawnOnTerminal(process.execPath, commandArguments(args), { cwd: folder, env, cols: 100 });
+  const terminal = spawnOnTerminal(process.execPath, commandArguments(args), {
+    cwd: folder,
+    env: terminalEnvironment(folder),
+    cols: 100,
+  });
   let shown = "";
   let isAnswered = answer === undefined;
   terminal.onData((data) => {

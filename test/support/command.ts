@@ -12,6 +12,16 @@ export function commandEnvironment(home: string, more: Record<string, string> = 
   return { ...env, HOME: home, XDG_STATE_HOME: join(home, "state"), NO_COLOR: "1", ...more };
 }
 
+/** What Node looks at to choose how many colours a terminal has (`tty.WriteStream.getColorDepth`), except `TERM`. */
+const ABOUT_COLOURS =
+  "NO_COLOR FORCE_COLOR NODE_DISABLE_COLORS CI TF_BUILD TEAMCITY_VERSION TMUX TERM_PROGRAM COLORTERM".split(" ");
+
+/** The same for a command on a terminal with colours, wherever the tests themselves run. */
+export function terminalEnvironment(home: string): NodeJS.ProcessEnv {
+  const env = commandEnvironment(home, { TERM: "xterm-256color" });
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !ABOUT_COLOURS.includes(name)));
+}
+
 /** A folder for one test, with everything that it makes there. */
 export class TemporaryFolder implements Disposable {
   readonly path: string = mkdtempSync(join(tmpdir(), "heliostat-cli-"));
