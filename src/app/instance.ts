@@ -132,6 +132,13 @@ export class Instance {
     return this.handle(app.name, app.ingress);
   }
 
+  /** An application that was run, as its replicas show it: a `fetch` that is a field of its ingress is known only now. */
+  asItRuns(app: ApplicationSpec): ApplicationSpec {
+    const answersHttp = this.controller.answersHttp(app.name);
+    const deployments = app.deployments.map((each) => (each.name === app.ingress ? { ...each, answersHttp } : each));
+    return { ...app, deployments };
+  }
+
   /** Drains and stops an application. */
   async delete(name: string): Promise<void> {
     this.#ingresses.delete(name);

@@ -8,7 +8,7 @@ import type { RunOptions, ServeStatus } from "../core/serve-types.ts";
 import { Instance } from "./instance.ts";
 import { systemClock } from "../engine/system-clock.ts";
 import { stderrLog } from "../observe/log.ts";
-import { HttpFront } from "./http-front.ts";
+import { answersHttp, HttpFront } from "./http-front.ts";
 import { memoryPlatform, processPlatform } from "./platforms.ts";
 import { SignalHandler } from "./signal-handler.ts";
 
@@ -18,8 +18,8 @@ type Where = "processes" | "memory";
 export class Instances {
   readonly #open = new Map<Where, Promise<Instance>>();
   readonly #ready = new Map<Where, Instance>();
-  /** Which instance runs an application, and its ingress. */
-  readonly #apps = new Map<string, { readonly where: Where; readonly ingress: string; readonly drainMs: number }>();
+  /** Which instance runs an application. */
+  readonly #apps = new Map<string, { readonly where: Where; readonly spec: ApplicationSpec }>();
   readonly #front = new HttpFront({
     clock: systemClock,
     log: stderrLog("warn", "heliostat"),
@@ -36,14 +36,21 @@ export class Instances {
     const before = this.#apps.get(name);
     if (before !== undefined && before.where !== where) await this.delete(name);
     const instance = await this.#instance(where);
-    this.#apps.set(name, { where, ingress: spec.ingress, drainMs: drainMsOf(spec) });
+    this.#apps.set(name, { where, spec });
     const abandon = (): void => void instance.controller.delete(name);
     signal?.addEventListener("abort", abandon, { once: true });
     let giveBack = (): void => {};
     try {
       giveBack = await this.#front.prepare(spec, given.http);
       const handle = await instance.run(spec);
-      this.#front.publish(spec);
+      const running = instance.asItRuns(spec);
+      if (!answersHttp(spec)) {
+        giveBack = await this.#front.prepare(running, given.http).catch(async (error: unknown) => {
+          await (before?.where === where ? instance.run(before.spec) : instance.delete(name));
+          throw error;
+        });
+      }
+      this.#front.publish(running);
       return handle;
     } catch (error) {
       giveBack();
@@ -64,7 +71,7 @@ export class Instances {
   }
 
   ingressOf(app: string): string | undefined {
-    return this.#apps.get(app)?.ingress;
+    return this.#apps.get(app)?.spec.ingress;
   }
 
   /** The caller through which an application is reached, or any, which then says that there is no such application. */
@@ -93,7 +100,7 @@ export class Instances {
 
   /** Ends everything; afterwards `run` starts afresh. */
   async shutdown(): Promise<void> {
-    const drainMs = Math.max(0, ...[...this.#apps.values()].map((app) => app.drainMs));
+    const drainMs = Math.max(0, ...[...this.#apps.values()].map(({ spec }) => drainMsOf(spec)));
     this.#apps.clear();
     const opened = [...this.#open.values()];
     this.#open.clear();

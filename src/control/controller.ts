@@ -111,6 +111,11 @@ export class Controller {
     return (this.#closing ??= this.#close());
   }
 
+  /** Whether HTTP requests can be given to an application, which is certain when it is deployed. */
+  answersHttp(name: string): boolean {
+    return this.#apps.get(name)?.answersHttp ?? false;
+  }
+
   /** What runs now. */
   status(): ServeStatus {
     const { clock, nodeId } = this.#options;

@@ -8,7 +8,7 @@ import {
   type DeploymentAction,
   type ReplicaObservation,
 } from "../core/controller/application-state.ts";
-import type { DeploymentState } from "../core/controller/deployment-state.ts";
+import { isServing, type DeploymentState } from "../core/controller/deployment-state.ts";
 import type { Moment } from "../core/controller/reconcile.ts";
 import { snapshotOf, type SnapshotContent } from "../core/controller/snapshot-builder.ts";
 import type { ApplicationSpec } from "../core/deployment/spec.ts";
@@ -55,6 +55,14 @@ export class SupervisedApplication {
   /** The name of the deployment behind the application's own handle. */
   get ingress(): string {
     return this.#state.spec.ingress;
+  }
+
+  /** Whether HTTP requests can be given to its ingress: by its class, or by what a replica found in its instance. */
+  get answersHttp(): boolean {
+    const ingress = this.#state.deployments.get(this.ingress);
+    if (ingress === undefined) return false;
+    const { target, replicas } = ingress;
+    return target.spec.answersHttp || replicas.some((each) => isServing(each) && each.methods.includes("fetch"));
   }
 
   get isGone(): boolean {

@@ -137,7 +137,7 @@ export interface Serve {
   getMultiplexedModelId(): string;
   /** A deployment class from anything with a `fetch(request)`: Hono, h3, itty-router. */
   ingress(app: FetchApp): new () => FetchApp;
-  /** The same from a function of handles, run once in each replica; it may be async. */
+  /** The same from a function of handles, run once in each replica. It may be async, but an app that has a `then`, as itty-router's, must be wrapped then: `{ fetch: router.fetch }`. */
   ingress<P extends readonly unknown[]>(
     build: (...args: P) => FetchApp | Promise<FetchApp>,
   ): new (...args: P) => FetchApp;

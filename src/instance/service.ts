@@ -202,7 +202,7 @@ export class Service implements AdminService {
   async #deploy(spec: ApplicationSpec): Promise<void> {
     await this.#instance.run(spec);
     // It may have been given up for another meanwhile.
-    if (this.goal.all.get(spec.name)?.phase !== "deleting") this.#front.publish(spec);
+    if (this.goal.all.get(spec.name)?.phase !== "deleting") this.#front.publish(this.#instance.asItRuns(spec));
   }
 
   async #delete(name: string): Promise<void> {

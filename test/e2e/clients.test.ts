@@ -170,7 +170,7 @@ it.skipIf(!hasLibraries)("Python: requests and websockets", async () => {
   });
 });
 
-it.each(["hono", "h3", "itty"] as const)("serve.ingress with %s", async (name) => {
+it.each(["hono", "h3", "itty", "itty-later"] as const)("serve.ingress with %s", async (name) => {
   await serve.run(frameworks[name], { name, routePrefix: `/${name}` });
   const item = await fetch(`${url}/${name}/items/a%20lamp?by=me`);
   expect(item.headers.get("content-type")).toMatch(/^application\/json/);

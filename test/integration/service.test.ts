@@ -44,6 +44,13 @@ it("F6: a configuration is the whole goal; one application that fails touches no
   });
 });
 
+it("H1: a fetch that only instances have is seen when it runs", async () => {
+  service.applyOne({ name: "field", routePrefix: "/field", importPath: `${shop}:field` });
+  await settled();
+  expect(await get("/field")).toBe("a field");
+  await service.goal.delete("field");
+});
+
 it("F6: equal configuration restarts nothing; another replaces, and what is missing goes", async () => {
   const before = pids("a");
   const same = { name: "a", routePrefix: "/a", importPath: `${shop}:app`, env: { WORD: "first" } };

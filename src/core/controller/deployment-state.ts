@@ -32,6 +32,8 @@ export interface StartingReplica extends ReplicaFields {
 export interface ServingReplica extends ReplicaFields {
   readonly state: "RUNNING" | "UPDATING";
   readonly address: ReplicaAddress;
+  /** What its instance can be asked, fields that hold a function included. */
+  readonly methods: readonly string[];
   readonly modelIds: readonly string[];
   /** For routing policies, as last told. */
   readonly stats: Readonly<Record<string, unknown>>;

@@ -92,6 +92,7 @@ function ready(
     ...replica,
     state: "RUNNING",
     address: event.address,
+    methods: event.methods,
     modelIds: [],
     stats: {},
     readyMs: nowMs,

@@ -17,7 +17,7 @@ export class HandleReference {
 export interface DeploymentSpec {
   readonly name: string;
   readonly kind: "class" | "function";
-  /** It is a class with a method `fetch`: HTTP requests can be given to it. */
+  /** It is a class with a method `fetch`: HTTP requests can be given to it. A field shows in its replicas only. */
   readonly answersHttp: boolean;
   /** Where a replica in another process or thread finds the class or function. */
   readonly code: CodeReference;

@@ -1,6 +1,9 @@
 import { ConfigError, DeploymentFailedError } from "../errors.ts";
 import type { FetchApp } from "../serve-types.ts";
 
+/** On a class: what to tell whoever waits long for an instance of it. */
+export const WHILE_CONSTRUCTED = Symbol("while constructed");
+
 type Build = (...handles: unknown[]) => unknown;
 
 /**
@@ -18,6 +21,8 @@ export function ingressClass(given: unknown): new (...handles: never[]) => Fetch
       { path: "app" },
     );
   return class Ingress implements FetchApp {
+    static readonly [WHILE_CONSTRUCTED] =
+      "The function given to serve.ingress() has not given its app yet. If it is async and gives an itty-router app, it never will: that app has a then of its own, for which await waits. Let it give { fetch: router.fetch } instead.";
     #app!: FetchApp;
 
     static async create(...handles: unknown[]): Promise<Ingress> {

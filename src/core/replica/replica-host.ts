@@ -6,6 +6,7 @@ import type { ReplicaSpec } from "../deployment/spec.ts";
 import { ReplicaUnavailableError } from "../errors.ts";
 import type { RequestScope } from "../handle/context.ts";
 import type { Deadlines } from "../handle/deadlines.ts";
+import { WHILE_CONSTRUCTED } from "../http/ingress.ts";
 import type { DeploymentSnapshot, ReplicaAddress } from "../router/snapshot.ts";
 import { checkHealth, construct, dispose, reconfigure, routingStatsOf } from "./instance.ts";
 import { ReplicaModels } from "./replica-models.ts";
@@ -39,6 +40,8 @@ export interface ReplicaHostOptions {
 
 /** How often memory is looked at, where a limit is set. */
 const MEMORY_PERIOD_MS = 1_000;
+/** Loading a model may take longer than this, so a class says itself whether it is worth a word. */
+const LONG_CONSTRUCTION_MS = 10_000;
 
 /** The life of one replica as the controller directs it: load, construct, serve, drain, end. */
 export class ReplicaHost {
@@ -124,7 +127,7 @@ export class ReplicaHost {
       const target = await this.#options.load();
       await this.#reside(async () => {
         this.#phase = "construct";
-        this.#instance = await construct(target, spec.kind, spec.initArgs);
+        this.#instance = await this.#hinted(target, construct(target, spec.kind, spec.initArgs));
         this.#phase = "reconfigure";
         if (spec.options.userConfig !== undefined)
           await reconfigure(this.#instance, spec.deployment, spec.options.userConfig.value);
@@ -218,6 +221,19 @@ export class ReplicaHost {
       return;
     }
     clock.setTimer(MEMORY_PERIOD_MS, () => this.#watchMemory());
+  }
+
+  /** Tells what may be wrong if an instance of a class that knows does not come for long. */
+  async #hinted<T>(target: Function, constructing: Promise<T>): Promise<T> {
+    const hint = (target as { readonly [WHILE_CONSTRUCTED]?: string })[WHILE_CONSTRUCTED];
+    if (hint === undefined) return constructing;
+    const { clock, log, spec } = this.#options;
+    const timer = clock.setTimer(LONG_CONSTRUCTION_MS, () => log.warn(`Replica ${spec.replicaId}: ${hint}`));
+    try {
+      return await constructing;
+    } finally {
+      timer.cancel();
+    }
   }
 
   #reside<T>(fn: () => Promise<T>): Promise<T> {
