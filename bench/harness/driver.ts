@@ -22,9 +22,9 @@ export class Driver {
 
   static async open(): Promise<Driver> {
     let context!: WireContext;
-    const instance = await Instance.open((given) => {
+    const instance = await Instance.open((given, ...others) => {
       context = given;
-      return processPlatform(given);
+      return processPlatform()(given, ...others);
     });
     return new Driver(instance, context);
   }

@@ -125,7 +125,7 @@ export class Instances {
     let opening = this.#open.get(where);
     if (opening === undefined) {
       this.#signals.install();
-      opening = Instance.open(where === "memory" ? memoryPlatform : processPlatform).then((instance) => {
+      opening = Instance.open(where === "memory" ? memoryPlatform : processPlatform()).then((instance) => {
         this.#ready.set(where, instance);
         return instance;
       });

@@ -3,6 +3,7 @@ import type { Caller } from "../core/handle/caller.ts";
 import { ControlServer } from "../engine/control-server.ts";
 import { MemoryEngine } from "../engine/memory/engine.ts";
 import { ProcessEngine } from "../engine/process/engine.ts";
+import { OutputFile, outputPath } from "../engine/process/output-file.ts";
 import { Reaper } from "../engine/process/reaper.ts";
 import { RuntimeDirectory } from "../engine/process/runtime-directory.ts";
 import { CONTROL_SOCKET } from "../engine/runtime-files.ts";
@@ -11,13 +12,25 @@ import { processState } from "../engine/process-state.ts";
 import { ThreadEngine } from "../engine/thread/engine.ts";
 import { connectSocket } from "../transport/socket.ts";
 import type { WireContext } from "../wire/wire-context.ts";
-import type { Platform, Welcome } from "./instance.ts";
+import type { MakePlatform, Platform, Welcome } from "./instance.ts";
 
 /** As long as a timer can be. */
 const FOREVER_MS = 2_147_483_647;
 
+export interface ProcessPlatformOptions {
+  /** Where each replica gets a file for its output. @default it goes where that of this process goes */
+  readonly outputDirectory?: string | undefined;
+}
+
 /** Replicas in processes and threads of their own. */
-export async function processPlatform(context: WireContext): Promise<Platform> {
+export function processPlatform(options: ProcessPlatformOptions = {}): MakePlatform {
+  return (context, _, log) => openProcesses({ context, log }, options);
+}
+
+async function openProcesses(
+  { context, log }: { readonly context: WireContext; readonly log: Log },
+  { outputDirectory }: ProcessPlatformOptions,
+): Promise<Platform> {
   const directory = new RuntimeDirectory();
   const reaper = new Reaper(directory.path, directory.parent);
   directory.writeToken(context.token);
@@ -29,7 +42,22 @@ export async function processPlatform(context: WireContext): Promise<Platform> {
     limits: context.limits,
     token: context.token,
   });
-  const processes = new ProcessEngine({ context, control, directory, reaper });
+  const processes = new ProcessEngine({
+    context,
+    control,
+    directory,
+    reaper,
+    openOutput(spec) {
+      if (outputDirectory === undefined) return undefined;
+      const path = outputPath(outputDirectory, spec);
+      try {
+        return new OutputFile(path);
+      } catch (error) {
+        log.error(`Replica ${spec.replicaId} cannot write to ${path}: ${(error as Error).message}`);
+        return undefined;
+      }
+    },
+  });
   const threads = new ThreadEngine({ context, control, directory });
   return {
     runtimeDirectory: directory.path,

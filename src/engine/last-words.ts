@@ -2,10 +2,17 @@ import type { Readable } from "node:stream";
 
 /** Lines of a replica's last words that are worth showing. */
 const LAST_LINES = 20;
-const LAST_CHARS = 8_192;
+/** How much of the end of what it wrote is looked at. */
+export const LAST_CHARS = 8_192;
 
-/** Passes on what a replica writes to its stderr, and remembers the end of it: mostly it says why the replica ended. */
-export class LastWords {
+/** The end of what a replica has written: mostly it says why the replica ended. */
+export interface LastWords {
+  /** `what` happened, and with what words. */
+  behind(what: string): string;
+}
+
+/** Passes on what a replica writes to its stderr, and remembers the end of it. */
+export class HeardWords implements LastWords {
   #text = "";
 
   constructor(stderr: Readable) {
@@ -15,9 +22,13 @@ export class LastWords {
     });
   }
 
-  /** `what` happened, and with what words. */
   behind(what: string): string {
-    const lines = this.#text.trimEnd().split("\n").slice(-LAST_LINES).join("\n");
-    return lines === "" ? what : `${what}; its last words:\n${lines}`;
+    return withLastWords(what, this.#text);
   }
+}
+
+/** `what` happened, with the last lines of a text. */
+export function withLastWords(what: string, text: string): string {
+  const lines = text.trimEnd().split("\n").slice(-LAST_LINES).join("\n");
+  return lines === "" ? what : `${what}; its last words:\n${lines}`;
 }

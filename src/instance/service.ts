@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { AdminService, AdminStatus, Decision, InstanceDescription } from "../admin/admin-service.ts";
 import { HttpFront } from "../app/http-front.ts";
 import { Instance } from "../app/instance.ts";
@@ -12,6 +13,7 @@ import { ConfigError } from "../core/errors.ts";
 import type { HttpOptions } from "../core/serve-types.ts";
 import { systemClock } from "../engine/system-clock.ts";
 import { Goal } from "./goal.ts";
+import { LOGS_FOLDER } from "./log-folder.ts";
 import { metricsText } from "./metrics.ts";
 import { version } from "./version.ts";
 
@@ -54,9 +56,10 @@ export class Service implements AdminService {
 
   /** @throws {ConfigError} if the port is taken. */
   static async open(options: ServiceOptions): Promise<Service> {
-    const { log, onChange } = options;
+    const { log, onChange, stateDirectory } = options;
+    const outputDirectory = stateDirectory === undefined ? undefined : join(stateDirectory, LOGS_FOLDER);
     const decisions = new Map<string, Decision[]>();
-    const instance = await Instance.open(processPlatform, {
+    const instance = await Instance.open(processPlatform({ outputDirectory }), {
       clock: systemClock,
       log,
       ...(onChange === undefined ? {} : { onChange }),

@@ -9,6 +9,7 @@ import { StateDirectory, type InstanceRecord } from "../client/state-directory.t
 import { HeliostatError } from "../core/errors.ts";
 import type { HttpOptions } from "../core/serve-types.ts";
 import { inheritedFlags } from "../engine/inherited-flags.ts";
+import { LOG_FILE, LOGS_FOLDER } from "./log-folder.ts";
 
 export interface StartOptions {
   /** @default the user's own */
@@ -32,8 +33,6 @@ export type StartOutcome =
 
 /** Where the instance says it. */
 export const OUTCOME_FD = 3;
-/** What the instance and its replicas write, in the state directory. */
-export const LOG_FILE = "logs/instance.log";
 
 const instanceMain = fileURLToPath(new URL(`./instance-main${extname(import.meta.url)}`, import.meta.url));
 /** A process that has not said anything by then hangs. */
@@ -108,7 +107,7 @@ async function launch(directory: StateDirectory, options: StartOptions): Promise
 /** Its file is this user's alone, like all that is in the state directory. */
 function openLog(directory: StateDirectory): number {
   try {
-    mkdirSync(directory.file("logs"), { recursive: true, mode: 0o700 });
+    mkdirSync(directory.file(LOGS_FOLDER), { recursive: true, mode: 0o700 });
     return openSync(directory.file(LOG_FILE), "a", 0o600);
   } catch (cause) {
     throw new HeliostatError(

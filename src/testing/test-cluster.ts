@@ -69,7 +69,7 @@ export async function testCluster(options: TestClusterOptions = {}): Promise<Tes
     throw new ConfigError('Processes run on the real clock. Leave out clock, or run over "memory".', { path: "clock" });
   }
   const manual = clock === "manual" ? new ManualClock() : clock === "real" ? undefined : clock;
-  const makePlatform = over === "memory" ? memoryPlatform : processPlatform;
+  const makePlatform = over === "memory" ? memoryPlatform : processPlatform();
   let platform!: WatchedPlatform;
   const instance = await Instance.open(
     async (context, caller, instanceLog) =>

@@ -7,6 +7,7 @@ import { Deadlines } from "../../src/core/handle/deadlines.ts";
 import { ControlServer } from "../../src/engine/control-server.ts";
 import { MemoryEngine } from "../../src/engine/memory/engine.ts";
 import { ProcessEngine } from "../../src/engine/process/engine.ts";
+import { OutputFile, outputPath } from "../../src/engine/process/output-file.ts";
 import { Reaper } from "../../src/engine/process/reaper.ts";
 import { RuntimeDirectory } from "../../src/engine/process/runtime-directory.ts";
 import { processState } from "../../src/engine/process-state.ts";
@@ -54,7 +55,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-async function openSeparate(kind: "process" | "thread"): Promise<OpenedEngine> {
+async function openSeparate(kind: "process" | "thread", hasFiles = false): Promise<OpenedEngine> {
   const context = newContext();
   const root = mkdtempSync(join(tmpdir(), "heliostat-engine-"));
   const directory = new RuntimeDirectory(root);
@@ -67,7 +68,15 @@ async function openSeparate(kind: "process" | "thread"): Promise<OpenedEngine> {
   });
   const threads = new ThreadEngine({ context, control, directory });
   const { engine, started } = watched(
-    kind === "thread" ? threads : new ProcessEngine({ context, control, directory, reaper }),
+    kind === "thread"
+      ? threads
+      : new ProcessEngine({
+          context,
+          control,
+          directory,
+          reaper,
+          ...(hasFiles ? { openOutput: (spec) => new OutputFile(outputPath(join(root, "logs"), spec)) } : {}),
+        }),
   );
   return {
     engine,
@@ -110,5 +119,6 @@ function openMemory(): Promise<OpenedEngine> {
 }
 
 describeEngine("process engine", { isolated: true, loads: true }, () => openSeparate("process"));
+describeEngine("process engine, output in files", { isolated: true, loads: true }, () => openSeparate("process", true));
 describeEngine("thread engine", { isolated: true, loads: true }, () => openSeparate("thread"));
 describeEngine("memory engine", { isolated: false, loads: false }, openMemory);

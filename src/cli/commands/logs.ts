@@ -1,6 +1,7 @@
-import { createReadStream, existsSync, watchFile, unwatchFile } from "node:fs";
+import { createReadStream, existsSync, readdirSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import type { Command } from "commander";
 import { addressOption } from "../admin-address.ts";
 import { AdminClient } from "../admin-client.ts";
@@ -39,29 +40,34 @@ async function logs(of: string | undefined, { follow, replica, level, address }:
     throw new CommandError(
       `What runs at ${client.address} writes to the terminal of heliostat run, and keeps no logs.`,
     );
-  const { LOG_FILE } = await import("../../instance/start-instance.ts");
+  const { LOG_FILE, LOGS_FOLDER } = await import("../../instance/log-folder.ts");
   const file = join(stateDirectory, LOG_FILE);
   if (!existsSync(file)) throw new CommandError(`There is no ${file}: the logs of an instance are on its own machine.`);
   const replicas = of === undefined ? undefined : await replicasOf(client, of);
-  const isWanted = (line: string): boolean => {
-    const [, name = "", suffix = "", at] = LINE.exec(line) ?? [];
-    if (replica !== undefined && name + suffix !== replica) return false;
-    if (replicas !== undefined && !replicas.has(name + suffix)) return false;
+  const isWanted = (line: string, writer: string): boolean => {
+    const [, name = "", suffix = "", at = "info"] = LINE.exec(line) ?? [];
+    const who = writer === "instance" ? name + suffix : writer;
+    if (replica !== undefined && who !== replica) return false;
+    if (replicas !== undefined && !replicas.has(who)) return false;
     return level === undefined || LEVELS.indexOf(at as Level) >= LEVELS.indexOf(level);
   };
-  let position = await show(file, 0, isWanted);
-  if (follow !== true) return;
-  let isReading = false;
-  watchFile(file, { interval: LOOK_MS }, () => {
-    if (isReading) return;
-    isReading = true;
-    void show(file, position, isWanted).then((end) => {
-      position = end;
-      isReading = false;
-    });
-  });
-  await new Promise<void>((resolve) => process.once("SIGINT", resolve).once("SIGTERM", resolve));
-  unwatchFile(file);
+  const ended = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => ended.abort());
+  const positions = new Map<string, number>();
+  do {
+    for (const each of filesIn(join(stateDirectory, LOGS_FOLDER))) {
+      const writer = decodeURIComponent(basename(each, ".log"));
+      positions.set(each, await show(each, positions.get(each) ?? 0, (line) => isWanted(line, writer)));
+    }
+    if (follow === true) await wait(LOOK_MS, undefined, { signal: ended.signal }).catch(() => {});
+  } while (follow === true && !ended.signal.aborted);
+}
+
+function filesIn(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".log"))
+    .toSorted()
+    .map((name) => join(folder, name));
 }
 
 /** @returns where it has read to: the end of the last whole line. */

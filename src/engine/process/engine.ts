@@ -8,8 +8,9 @@ import type { ReplicaSpec } from "../../core/deployment/spec.ts";
 import { encodeBootstrap } from "../bootstrap.ts";
 import type { ControlServer } from "../control-server.ts";
 import { inheritedFlags } from "../inherited-flags.ts";
-import { LastWords } from "../last-words.ts";
+import { HeardWords, type LastWords } from "../last-words.ts";
 import type { WireContext } from "../../wire/wire-context.ts";
+import type { OutputFile } from "./output-file.ts";
 import type { Reaper } from "./reaper.ts";
 import type { RuntimeDirectory } from "./runtime-directory.ts";
 
@@ -18,6 +19,8 @@ export interface ProcessEngineOptions {
   readonly control: ControlServer;
   readonly directory: RuntimeDirectory;
   readonly reaper: Reaper;
+  /** Opens what a replica writes to. @default what this process writes to */
+  openOutput?(spec: ReplicaSpec): OutputFile | undefined;
 }
 
 /** How long a replica may take to exit when it has said goodbye. */
@@ -81,22 +84,24 @@ class ChildReplica implements ReplicaProcess {
       { controlPath: control.path, token: context.token, socketPath, driverPid: process.pid, spec: sent },
       context.formats,
     );
+    const output = engine.openOutput?.(spec);
     this.#child = spawn(
       process.execPath,
       [...inheritedFlags(process.execArgv), ...spec.options.nodeOptions, replicaMain, id.toString("hex")],
       {
         // A group of its own: Ctrl-C in a terminal reaches the driver alone, which stops its replicas in order.
         detached: true,
-        stdio: ["pipe", "inherit", "pipe"],
+        stdio: ["pipe", output?.fd ?? "inherit", output?.fd ?? "pipe"],
         env: { ...process.env, ...spec.options.env },
       },
     );
+    output?.close();
     const { pid, stdin, stderr } = this.#child;
     // Before it has its bootstrap a replica cannot outlive its driver.
     if (pid !== undefined) reaper.watch(pid);
     stdin!.on("error", () => {});
     stdin!.end(bootstrap);
-    this.#lastWords = new LastWords(stderr!);
+    this.#lastWords = output ?? new HeardWords(stderr!);
     let spawnError: Error | undefined;
     this.#child.on("error", (error) => {
       spawnError = error;

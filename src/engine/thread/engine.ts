@@ -9,7 +9,7 @@ import { portTransport } from "../../transport/message-port.ts";
 import type { Transport } from "../../wire/transport.ts";
 import type { WireContext } from "../../wire/wire-context.ts";
 import { encodeBootstrap } from "../bootstrap.ts";
-import { LastWords } from "../last-words.ts";
+import { HeardWords } from "../last-words.ts";
 import type { ControlServer, ControlSlot } from "../control-server.ts";
 
 export interface ThreadEngineOptions {
@@ -92,7 +92,7 @@ class ThreadReplica implements ReplicaProcess {
       stderr: true,
       ...(spec.options.nodeOptions.length > 0 ? { execArgv: [...process.execArgv, ...spec.options.nodeOptions] } : {}),
     });
-    const lastWords = new LastWords(this.#worker.stderr);
+    const lastWords = new HeardWords(this.#worker.stderr);
     let failure: unknown;
     this.#worker.on("error", (error) => {
       failure = error;
