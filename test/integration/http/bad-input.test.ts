@@ -124,12 +124,6 @@ it("WebSockets: what is wrong with the handshake or too large has its code", asy
   await quiet();
 });
 
-it("many idle connections cost nobody anything", async () => {
-  const clients = await Promise.all(Array.from({ length: 1_000 }, () => RawClient.open(url)));
-  expect(await (await fetch(`${url}/hello`)).text()).toBe("hello");
-  for (const client of clients) client.close();
-});
-
 it("nothing of all that has hurt: the next request is answered", async () => {
   const client = await RawClient.open(url);
   client.write("GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET /json HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
