@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { serve } from "heliostat";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 
 /** A model of one input and one output, both of 32-bit floats, loaded from an ONNX file. */
@@ -23,9 +25,19 @@ export class Model {
     return new Model(session, input, output);
   }
 
-  /** Although it gives a promise, the runtime computes on the calling thread: nothing else runs there meanwhile. */
+  /**
+   * Computes for the request that is being served, unless nobody waits for it any more.
+   *
+   * Although it gives a promise, the runtime computes on the calling thread: nothing else runs there meanwhile, and nothing
+   * breaks it off.
+   */
   async run(values: Float32Array, shape: readonly number[]): Promise<Float32Array> {
+    const { signal } = serve.getRequestContext();
+    signal.throwIfAborted();
     const outputs = await this.#session.run({ [this.#input]: new Tensor("float32", values, shape) });
+    // What this process was told meanwhile, it hears now.
+    await nextTurn();
+    signal.throwIfAborted();
     const result = outputs[this.#output]?.data;
     if (result instanceof Float32Array) return result;
     throw new Error(`The output "${this.#output}" holds no 32-bit floats: the file is not the model expected here.`);
