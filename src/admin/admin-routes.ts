@@ -2,6 +2,7 @@ import { checkConfig, type CheckResult } from "../config/check-config.ts";
 import { withAbsolutePaths } from "../config/config-file.ts";
 import { InvalidConfigError } from "../config/problem.ts";
 import { ConfigError } from "../core/errors.ts";
+import { isOn, logParameters, readLogQuery } from "./log-query.ts";
 import { notFound, type Reply } from "./reply.ts";
 import { readConfig, readValue } from "./request-body.ts";
 import type { AdminCall, AdminRoute } from "./route.ts";
@@ -106,6 +107,19 @@ export const adminRoutes: readonly AdminRoute[] = [
     run: ({ service }) => ok(service.describe()),
   },
   {
+    method: "GET",
+    path: "/api/v1/logs",
+    summary: "What the instance and its replicas have written: lines of text, the newest last.",
+    query: logParameters,
+    answers: { 200: "The lines.", 400: WRONG, 404: "Nothing of that name is known, or no logs are kept." },
+    run: ({ service, query, signal }) => ({
+      status: 200,
+      body: "",
+      pieces: service.logs(readLogQuery(query), signal),
+      contentType: "text/plain; charset=utf-8",
+    }),
+  },
+  {
     method: "POST",
     path: "/api/v1/shutdown",
     summary: "Deletes the applications and ends the instance.",
@@ -184,8 +198,7 @@ async function scale({ service, request, params: { app, deployment } }: AdminCal
 }
 
 function isDryRun(query: URLSearchParams): boolean {
-  const given = query.get("dryRun") ?? query.get("dry_run");
-  return given !== null && given !== "0" && given !== "false";
+  return isOn(query.get("dryRun") ?? query.get("dry_run"));
 }
 
 export function ok(body: unknown): Reply {

@@ -85,6 +85,71 @@ describe("what runs", () => {
   });
 });
 
+describe("logs", () => {
+  test("are lines of text, of what the query asks for", async () => {
+    const { status, headers, body } = await ask("GET", "/api/v1/logs");
+    expect([status, headers.get("content-type"), body]).toEqual([200, "text/plain; charset=utf-8", "one\ntwo\n"]);
+    await ask("GET", "/api/v1/logs/?app=a%2Fb&deployment=M&replica=M%231&level=WARN&lines=0&follow=1");
+    await ask("GET", "/api/v1/logs?app=&follow=0");
+    const nothing = { app: undefined, deployment: undefined, replica: undefined };
+    expect(service.asked.map(({ query }) => query)).toEqual([
+      { ...nothing, level: "debug", lines: 1_000, follow: false },
+      { app: "a/b", deployment: "M", replica: "M#1", level: "warn", lines: 0, follow: true },
+      { ...nothing, level: "debug", lines: 1_000, follow: false },
+    ]);
+    expect(await ask("HEAD", "/api/v1/logs")).toMatchObject({ status: 200, body: "" });
+  });
+
+  test("what is wrong with the query is told", async () => {
+    for (const [query, path] of Object.entries({
+      "deployment=M": "deployment",
+      "level=loud": "level",
+      "lines=-1": "lines",
+      "lines=1000000": "lines",
+    }))
+      expect(await ask("GET", `/api/v1/logs?${query}`)).toMatchObject({ status: 400, body: { error: { path } } });
+    expect(await ask("GET", "/api/v1/logs?app=none")).toMatchObject({
+      status: 404,
+      body: { error: { message: 'There is no application "none".' } },
+    });
+    expect(service.asked).toEqual([]);
+  });
+
+  test("go on until the client leaves or the server closes, and break off if they cannot be read", async () => {
+    service.written = endless();
+    const left = new AbortController();
+    const response = await fetch(`${server.url}/api/v1/logs?follow=1`, { signal: left.signal });
+    const reader = response.body!.getReader();
+    expect(Buffer.from((await reader.read()).value!).toString()).toBe("now\n");
+    const [{ signal }] = service.asked as [(typeof service.asked)[0]];
+    expect(signal.aborted).toBe(false);
+    left.abort();
+    await expect(reader.read()).rejects.toThrow();
+    if (!signal.aborted) await once(signal, "abort");
+
+    service.written = broken();
+    await expect(ask("GET", "/api/v1/logs")).rejects.toThrow("terminated");
+
+    service.written = endless();
+    const whole = ask("GET", "/api/v1/logs?follow=1");
+    while (service.asked.length < 3) await new Promise((next) => setImmediate(next));
+    await server.close();
+    expect(await whole).toMatchObject({ status: 200, body: "now\n" });
+  });
+
+  async function* endless(): AsyncIterable<string> {
+    yield "now\n";
+    const { signal } = service.asked.at(-1)!;
+    if (!signal.aborted) await once(signal, "abort");
+  }
+
+  // eslint-disable-next-line require-yield
+  async function* broken(): AsyncIterable<string> {
+    await Promise.resolve();
+    throw new Error("the disk is gone");
+  }
+});
+
 describe("a configuration", () => {
   test("is taken as JSON and as YAML, in either spelling, and its paths made absolute", async () => {
     const json = await send("PUT", "/api/v1/applications", { applications: [{ importPath: "./a.ts:app", nmae: "b" }] });

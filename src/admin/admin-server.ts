@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { pipeline, Readable } from "node:stream";
 import type { Clock } from "../core/contracts/clock.ts";
 import { ConfigError } from "../core/errors.ts";
 import { systemClock } from "../engine/system-clock.ts";
@@ -10,7 +11,7 @@ import { guard, isLoopbackName } from "./guard.ts";
 import { openapi } from "./openapi.ts";
 import { errorReply, type Reply } from "./reply.ts";
 import { rayRoutes } from "./ray-routes.ts";
-import { findRoute, type AdminRoute } from "./route.ts";
+import { findRoute, type AdminCall, type AdminRoute } from "./route.ts";
 
 /** How long answers that are being made may take when the server closes. */
 const CLOSE_TIMEOUT_MS = 5_000;
@@ -56,8 +57,15 @@ export async function openAdminServer(options: AdminServerOptions): Promise<Admi
   };
   const routes: readonly AdminRoute[] = [...adminRoutes, ...rayRoutes, description];
   let closing: Promise<void> | undefined;
+  const waiting = new Set<AbortController>();
   const server = createServer((request, response) => {
-    void answer(request, { routes, token, service }).then((reply) =>
+    const wait = new AbortController();
+    waiting.add(wait);
+    response.once("close", () => {
+      waiting.delete(wait);
+      wait.abort();
+    });
+    void answer(request, { routes, token, service, signal: wait.signal }).then((reply) =>
       send({ request, response, reply, clock, isLast: closing !== undefined }),
     );
   });
@@ -65,18 +73,22 @@ export async function openAdminServer(options: AdminServerOptions): Promise<Admi
   const address = server.address() as AddressInfo;
   return {
     url: `http://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`,
-    close: () => (closing ??= close(server, clock)),
+    close() {
+      for (const wait of waiting) wait.abort();
+      return (closing ??= close(server, clock));
+    },
   };
 }
 
-type Context = Pick<AdminServerOptions, "token" | "service"> & { routes: readonly AdminRoute[] };
+type Context = Pick<AdminServerOptions, "token" | "service"> &
+  Pick<AdminCall, "signal"> & { routes: readonly AdminRoute[] };
 
-async function answer(request: IncomingMessage, { routes, token, service }: Context): Promise<Reply> {
+async function answer(request: IncomingMessage, { routes, token, service, signal }: Context): Promise<Reply> {
   try {
     guard(request, token);
     const [path, query] = (request.url ?? "/").split("?", 2);
     const { route, params } = findRoute(routes, request.method ?? "GET", path!);
-    return await route.run({ service, request, params, query: new URLSearchParams(query) });
+    return await route.run({ service, request, signal, params, query: new URLSearchParams(query) });
   } catch (error) {
     return errorReply(error);
   }
@@ -92,7 +104,7 @@ interface Sending {
 }
 
 function send({ request, response, reply, clock, isLast }: Sending): void {
-  const { status, body, contentType = "application/json", headers = {}, whenSent } = reply;
+  const { status, body, pieces, contentType = "application/json", headers = {}, whenSent } = reply;
   const bytes = Buffer.from(contentType === "application/json" ? `${JSON.stringify(body, null, 2)}\n` : String(body));
   // Closed without being answered, too: whoever asked for the end may not wait to hear of it.
   if (whenSent !== undefined) response.once("close", whenSent);
@@ -101,11 +113,17 @@ function send({ request, response, reply, clock, isLast }: Sending): void {
   response.writeHead(status, {
     ...headers,
     "content-type": contentType,
-    "content-length": bytes.length,
+    ...(pieces === undefined ? { "content-length": bytes.length } : {}),
     "cache-control": "no-store",
-    ...(isLast || isUnread || whenSent !== undefined ? { connection: "close" } : {}),
+    // The server may close while pieces come: then it need not wait for the connection too.
+    ...(isLast || isUnread || whenSent !== undefined || pieces !== undefined ? { connection: "close" } : {}),
   });
-  response.end(bytes);
+  if (pieces === undefined || request.method === "HEAD") response.end(bytes);
+  else {
+    response.flushHeaders();
+    // Should it fail, it is too late for another status: the end in the middle tells it.
+    pipeline(Readable.from(pieces), response, () => {});
+  }
 }
 
 function hasBody({ headers }: IncomingMessage): boolean {

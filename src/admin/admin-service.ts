@@ -1,5 +1,6 @@
 import type { ApplicationConfig, CheckedConfig } from "../config/check-config.ts";
 import type { ServeStatus } from "../core/serve-types.ts";
+import type { LogLevel } from "../observe/log.ts";
 
 /** The status of one application, with where it comes from. */
 export type AdminApplication = ServeStatus["applications"][string] & {
@@ -35,6 +36,22 @@ export interface InstanceDescription {
   readonly stateDirectory: string | undefined;
 }
 
+/** Which lines of the logs are wanted. */
+export interface LogQuery {
+  /** Only of its replicas. @default those of all, and the instance's own */
+  readonly app?: string | undefined;
+  /** Of `app`. */
+  readonly deployment?: string | undefined;
+  /** Only of the replica with this id. */
+  readonly replica?: string | undefined;
+  /** From this one on. Lines that have none count as `info`. */
+  readonly level: LogLevel;
+  /** How many, of the newest. */
+  readonly lines: number;
+  /** Whether it goes on with what comes. */
+  readonly follow: boolean;
+}
+
 /** What the REST interface needs of an instance. */
 export interface AdminService {
   status(): AdminStatus;
@@ -53,6 +70,12 @@ export interface AdminService {
   scale(app: string, deployment: string, targetNumReplicas: number): boolean;
   /** Newest first; undefined if there is no such deployment. */
   decisions(app: string, deployment: string): readonly Decision[] | undefined;
+  /**
+   * Lines of the logs, several at a time, until they end or `signal` aborts.
+   *
+   * @throws {RequestError} 404 if nothing of that name is known, or no logs are kept.
+   */
+  logs(query: LogQuery, signal: AbortSignal): AsyncIterable<string>;
   /** The text that Prometheus reads. */
   metrics(): Promise<string>;
   /** Ends the instance, when the answer has left. */

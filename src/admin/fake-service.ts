@@ -1,12 +1,18 @@
 import { ConfigError } from "../core/errors.ts";
+import { notFound } from "./reply.ts";
 import type { ApplicationConfig, CheckedConfig } from "../config/check-config.ts";
-import type { AdminService } from "./admin-service.ts";
+import type { AdminService, LogQuery } from "./admin-service.ts";
 
 /** A service that does nothing but remember; application "shop" runs on it. */
 export class FakeService implements AdminService {
   readonly applied: CheckedConfig[] = [];
   readonly one: ApplicationConfig[] = [];
   readonly scaled: (readonly [app: string, deployment: string, target: number])[] = [];
+  readonly asked: { readonly query: LogQuery; readonly signal: AbortSignal }[] = [];
+  written: AsyncIterable<string> = (async function* () {
+    yield "one\n";
+    yield "two\n";
+  })();
   deletions = 0;
   shutdowns = 0;
   /** What deleting everything waits for. */
@@ -103,6 +109,12 @@ export class FakeService implements AdminService {
   decisions(app: string, deployment: string): ReturnType<AdminService["decisions"]> {
     if (app !== "shop" || deployment !== "Model") return undefined;
     return [{ at: new Date(1_000), deployment, replicaId: "Model#0", action: "start", reason: "a replica is missing" }];
+  }
+
+  logs(query: LogQuery, signal: AbortSignal): AsyncIterable<string> {
+    if (query.app === "none") throw notFound(`There is no application "none".`);
+    this.asked.push({ query, signal });
+    return this.written;
   }
 
   async metrics(): Promise<string> {

@@ -5,6 +5,8 @@ import { InvalidConfigError } from "../config/problem.ts";
 export interface Reply {
   readonly status: number;
   readonly body: unknown;
+  /** A text that is sent in place of the body, as it comes. */
+  readonly pieces?: AsyncIterable<string>;
   /** Of a text; without it the body is sent as JSON. */
   readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string>>;

@@ -9,6 +9,8 @@ export interface AdminCall {
   readonly service: AdminService;
   readonly request: IncomingMessage;
   readonly query: URLSearchParams;
+  /** Aborts when nobody waits for the answer any more, or the server closes. */
+  readonly signal: AbortSignal;
   /** What stands in the braces of the route's path, unescaped. */
   readonly params: Readonly<Record<string, string>>;
 }

@@ -1,5 +1,5 @@
 import { rmSync } from "node:fs";
-import type { AdminService, AdminStatus, Decision, InstanceDescription } from "../admin/admin-service.ts";
+import type { AdminService, AdminStatus, Decision, InstanceDescription, LogQuery } from "../admin/admin-service.ts";
 import type { StateDirectory } from "../client/state-directory.ts";
 import type { ApplicationConfig, CheckedConfig } from "../config/check-config.ts";
 import { withAbsolutePaths } from "../config/config-file.ts";
@@ -86,6 +86,10 @@ export class KeptService implements AdminService {
 
   decisions(app: string, deployment: string): readonly Decision[] | undefined {
     return this.#service.decisions(app, deployment);
+  }
+
+  logs(query: LogQuery, signal: AbortSignal): AsyncIterable<string> {
+    return this.#service.logs(query, signal);
   }
 
   metrics(): Promise<string> {

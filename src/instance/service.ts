@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import type { AdminService, AdminStatus, Decision, InstanceDescription } from "../admin/admin-service.ts";
+import type { AdminService, AdminStatus, Decision, InstanceDescription, LogQuery } from "../admin/admin-service.ts";
+import { notFound } from "../admin/reply.ts";
 import { HttpFront } from "../app/http-front.ts";
 import { Instance } from "../app/instance.ts";
 import { processPlatform } from "../app/platforms.ts";
@@ -13,7 +14,7 @@ import { ConfigError } from "../core/errors.ts";
 import type { HttpOptions } from "../core/serve-types.ts";
 import { systemClock } from "../engine/system-clock.ts";
 import { Goal } from "./goal.ts";
-import { LOGS_FOLDER } from "./log-folder.ts";
+import { LogFolder, LOGS_FOLDER } from "./logs/log-folder.ts";
 import { metricsText } from "./metrics.ts";
 import { version } from "./version.ts";
 
@@ -38,28 +39,31 @@ export class Service implements AdminService {
   readonly #front: HttpFront;
   readonly #options: ServiceOptions;
   readonly #decisions: Map<string, Decision[]>;
+  readonly #logs: LogFolder | undefined;
   #http: HttpOptions;
   #logging: CheckedConfig["logging"];
   #closing: Promise<void> | undefined = undefined;
 
   private constructor(
     options: ServiceOptions,
-    parts: { instance: Instance; front: HttpFront; decisions: Map<string, Decision[]> },
+    parts: { instance: Instance; front: HttpFront; decisions: Map<string, Decision[]>; logs: LogFolder | undefined },
   ) {
     this.#options = options;
     this.#http = options.http;
     this.#instance = parts.instance;
     this.#front = parts.front;
     this.#decisions = parts.decisions;
+    this.#logs = parts.logs;
     this.goal = new Goal({ deploy: (spec) => this.#deploy(spec), delete: (name) => this.#delete(name) });
   }
 
   /** @throws {ConfigError} if the port is taken. */
   static async open(options: ServiceOptions): Promise<Service> {
     const { log, onChange, stateDirectory } = options;
-    const outputDirectory = stateDirectory === undefined ? undefined : join(stateDirectory, LOGS_FOLDER);
+    const logs =
+      stateDirectory === undefined ? undefined : new LogFolder(join(stateDirectory, LOGS_FOLDER), systemClock);
     const decisions = new Map<string, Decision[]>();
-    const instance = await Instance.open(processPlatform({ outputDirectory }), {
+    const instance = await Instance.open(processPlatform({ outputDirectory: logs?.path }), {
       clock: systemClock,
       log,
       ...(onChange === undefined ? {} : { onChange }),
@@ -88,7 +92,7 @@ export class Service implements AdminService {
       await instance.close();
       throw error;
     }
-    return new Service(options, { instance, front, decisions });
+    return new Service(options, { instance, front, decisions, logs });
   }
 
   get httpUrl(): string {
@@ -179,6 +183,14 @@ export class Service implements AdminService {
     const spec = this.goal.all.get(app)?.spec;
     if (spec?.deployments.some(({ name }) => name === deployment) !== true) return undefined;
     return (this.#decisions.get(app) ?? []).filter((decision) => decision.deployment === deployment);
+  }
+
+  logs(query: LogQuery, signal: AbortSignal): AsyncIterable<string> {
+    if (this.#logs === undefined)
+      throw notFound("No logs are kept: what heliostat run and its replicas write goes to its terminal.");
+    const missing = this.#logs.missing(query, this.#instance.controller.status().applications);
+    if (missing !== undefined) throw notFound(missing);
+    return this.#logs.lines(query, signal);
   }
 
   metrics(): Promise<string> {

@@ -9,7 +9,7 @@ import { StateDirectory, type InstanceRecord } from "../client/state-directory.t
 import { HeliostatError } from "../core/errors.ts";
 import type { HttpOptions } from "../core/serve-types.ts";
 import { inheritedFlags } from "../engine/inherited-flags.ts";
-import { LOG_FILE, LOGS_FOLDER } from "./log-folder.ts";
+import { LOG_FILE, LOGS_FOLDER } from "./logs/log-folder.ts";
 
 export interface StartOptions {
   /** @default the user's own */

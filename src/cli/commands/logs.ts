@@ -40,7 +40,7 @@ async function logs(of: string | undefined, { follow, replica, level, address }:
     throw new CommandError(
       `What runs at ${client.address} writes to the terminal of heliostat run, and keeps no logs.`,
     );
-  const { LOG_FILE, LOGS_FOLDER } = await import("../../instance/log-folder.ts");
+  const { LOG_FILE, LOGS_FOLDER } = await import("../../instance/logs/log-folder.ts");
   const file = join(stateDirectory, LOG_FILE);
   if (!existsSync(file)) throw new CommandError(`There is no ${file}: the logs of an instance are on its own machine.`);
   const replicas = of === undefined ? undefined : await replicasOf(client, of);

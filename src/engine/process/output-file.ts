@@ -64,3 +64,13 @@ function endOf(path: string, start: number): string {
 function fileNameOf(name: string): string {
   return encodeURIComponent(name).replaceAll(".", "%2E");
 }
+
+/** Which application or replica a name there stands for; undefined if it is none of ours. */
+export function readOutputName(fileName: string): string | undefined {
+  try {
+    const name = decodeURIComponent(fileName);
+    return fileNameOf(name) === fileName ? name : undefined;
+  } catch {
+    return undefined;
+  }
+}
