@@ -43,6 +43,8 @@ export interface Platform {
   readonly runtimeDirectory?: string | undefined;
   /** Takes care of processes that come to call. Called once. */
   receiveGuests?(welcome: Welcome): void;
+  /** What runs ends with this process, though it was to outlive it. */
+  forsake?(): void;
   /** Frees what the platform itself holds, when every replica is gone. */
   close(): Promise<void>;
 }
@@ -130,6 +132,17 @@ export class Instance {
     await this.controller.deploy(app);
     this.#ingresses.set(app.name, app.ingress);
     return this.handle(app.name, app.ingress);
+  }
+
+  /** Takes over what an instance before this one has left: its applications, as they ran, and the replicas that are there. */
+  recover(apps: readonly ApplicationSpec[]): void {
+    for (const { name, ingress } of apps) this.#ingresses.set(name, ingress);
+    this.controller.recover(apps);
+  }
+
+  /** Whatever runs ends when this process does, at the latest. */
+  forsake(): void {
+    this.#platform.forsake?.();
   }
 
   /** An application that was run, as its replicas show it: a `fetch` that is a field of its ingress is known only now. */

@@ -1,8 +1,10 @@
+import { rmSync } from "node:fs";
 import type { Log } from "../core/contracts/log.ts";
 import type { Caller } from "../core/handle/caller.ts";
 import { ControlServer } from "../engine/control-server.ts";
 import { MemoryEngine } from "../engine/memory/engine.ts";
 import { ProcessEngine } from "../engine/process/engine.ts";
+import { KeptProcesses } from "../engine/process/kept-processes.ts";
 import { OutputFile, outputPath } from "../engine/process/output-file.ts";
 import { Reaper } from "../engine/process/reaper.ts";
 import { RuntimeDirectory } from "../engine/process/runtime-directory.ts";
@@ -20,7 +22,21 @@ const FOREVER_MS = 2_147_483_647;
 export interface ProcessPlatformOptions {
   /** Where each replica gets a file for its output. @default it goes where that of this process goes */
   readonly outputDirectory?: string | undefined;
+  /** What runs outlives this process, for another one to take over. @default it ends with it */
+  readonly kept?: KeptOptions | undefined;
 }
+
+export interface KeptOptions {
+  /** The runtime directory that a process before this one has left. */
+  readonly runtimeDirectory: string | undefined;
+  /** Whether what it has left can be taken over; it is ended otherwise. */
+  readonly isCompatible: boolean;
+  /** How long what runs waits for another process. */
+  readonly adoptionMs: number;
+}
+
+/** What does not end by itself when its time to be taken over has passed gets so much more, and is then killed. */
+const REAP_AFTER_S = 30;
 
 /** Replicas in processes and threads of their own. */
 export function processPlatform(options: ProcessPlatformOptions = {}): MakePlatform {
@@ -29,11 +45,15 @@ export function processPlatform(options: ProcessPlatformOptions = {}): MakePlatf
 
 async function openProcesses(
   { context, log }: { readonly context: WireContext; readonly log: Log },
-  { outputDirectory }: ProcessPlatformOptions,
+  { outputDirectory, kept }: ProcessPlatformOptions,
 ): Promise<Platform> {
-  const directory = new RuntimeDirectory();
-  const reaper = new Reaper(directory.path, directory.parent);
-  directory.writeToken(context.token);
+  const directory = kept === undefined ? RuntimeDirectory.make() : keptDirectory(kept);
+  if (directory.hasToken) context.token.set(directory.readToken());
+  else directory.writeToken(context.token);
+  const graceS = kept === undefined ? 0 : Math.ceil(kept.adoptionMs / 1_000) + REAP_AFTER_S;
+  const reaper = new Reaper(directory.path, directory.parent, graceS);
+  // Also if nothing is started: it takes the place of the one before, which would remove the directory.
+  if (kept !== undefined) reaper.start();
   let welcome: Welcome | undefined;
   const control = await ControlServer.open({
     path: directory.file(CONTROL_SOCKET),
@@ -47,6 +67,10 @@ async function openProcesses(
     control,
     directory,
     reaper,
+    kept:
+      kept === undefined
+        ? undefined
+        : { processes: new KeptProcesses(directory, "replica"), adoptionMs: kept.adoptionMs },
     openOutput(spec) {
       if (outputDirectory === undefined) return undefined;
       const path = outputPath(outputDirectory, spec);
@@ -77,6 +101,7 @@ async function openProcesses(
       return openMappedMemory(context.token);
     },
     poller: loopPoller,
+    forsake: () => reaper.forsake(),
     async close() {
       await Promise.all([processes.close(), threads.close()]);
       control.close();
@@ -84,6 +109,21 @@ async function openProcesses(
       directory.remove();
     },
   };
+}
+
+/** The directory that was left, if what is in it can be taken over; else a new one. */
+function keptDirectory({ runtimeDirectory, isCompatible }: KeptOptions): RuntimeDirectory {
+  const left = runtimeDirectory === undefined ? undefined : RuntimeDirectory.left(runtimeDirectory);
+  if (left !== undefined && isCompatible && left.hasToken) {
+    // Nobody listens there any more.
+    rmSync(left.file(CONTROL_SOCKET), { force: true });
+    return left;
+  }
+  if (left !== undefined) {
+    for (const kind of ["replica", "proxy"]) new KeptProcesses(left, kind).end();
+    left.remove();
+  }
+  return RuntimeDirectory.make(undefined, { isKept: true });
 }
 
 /** Everything in this process. */

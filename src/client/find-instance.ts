@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { HeliostatError } from "../core/errors.ts";
 import { TOKEN_FILE } from "../engine/runtime-files.ts";
-import { isSameProcess } from "./process-mark.ts";
+import { isSameProcess } from "../engine/process/process-mark.ts";
 import { defaultStateDirectory, StateDirectory } from "./state-directory.ts";
 
 /** Where a running instance is reached, and by what secret. */

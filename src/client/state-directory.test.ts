@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, write
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { startOfProcess } from "./process-mark.ts";
+import { startOfProcess } from "../engine/process/process-mark.ts";
 import { defaultStateDirectory, StateDirectory, type InstanceRecord } from "./state-directory.ts";
 
 let root: string;

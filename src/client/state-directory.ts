@@ -14,7 +14,7 @@ import {
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { HeliostatError } from "../core/errors.ts";
-import { isSameProcess, startOfProcess, type ProcessMark } from "./process-mark.ts";
+import { isSameProcess, startOfProcess, type ProcessMark } from "../engine/process/process-mark.ts";
 
 /** What an instance tells others of itself. The secrets beside it are files of their own. */
 export interface InstanceRecord extends ProcessMark {

@@ -1,13 +1,14 @@
 import type { Clock } from "../core/contracts/clock.ts";
 import type { Directory } from "../core/contracts/directory.ts";
-import type { Engine } from "../core/contracts/engine.ts";
+import type { Engine, RecoveredReplica } from "../core/contracts/engine.ts";
 import type { Log } from "../core/contracts/log.ts";
 import type { DeploymentAction, ReplicaObservation } from "../core/controller/application-state.ts";
 import type { Action, Moment } from "../core/controller/reconcile.ts";
+import { recoverApplication, recoverLeftovers } from "../core/controller/recover.ts";
 import { missingSnapshot, type SnapshotContent } from "../core/controller/snapshot-builder.ts";
 import { reportApplication } from "../core/controller/status-report.ts";
 import { replicaSpecOf } from "../core/controller/target.ts";
-import type { ApplicationSpec } from "../core/deployment/spec.ts";
+import type { ApplicationSpec, ReplicaSpec } from "../core/deployment/spec.ts";
 import { DeploymentFailedError } from "../core/errors.ts";
 import { INGRESS } from "../core/router/snapshot.ts";
 import { messageOf } from "../core/controller/failure.ts";
@@ -88,7 +89,7 @@ export class Controller {
       });
     }
     if (app === undefined) {
-      app = new SupervisedApplication(spec, this.#options.nodeId);
+      app = SupervisedApplication.deployed(spec, this.#options.nodeId);
       this.#apps.set(spec.name, app);
     } else {
       app.update(spec);
@@ -96,6 +97,29 @@ export class Controller {
     const { deployed } = app;
     this.#work(spec.name);
     await deployed;
+  }
+
+  /**
+   * Takes over what a controller before this one kept: `specs` are the applications that it had reached. Replicas of
+   * others, which were on their way in or out, are stopped. To be called before the first deploy.
+   */
+  recover(specs: readonly ApplicationSpec[]): void {
+    const engine = this.#options.engines("process");
+    this.#engines.add(engine);
+    const found = Map.groupBy(engine.recover?.() ?? [], ({ spec }) => spec.app);
+    const { nodeId, clock } = this.#options;
+    for (const spec of specs) {
+      const state = recoverApplication(spec, found.get(spec.name) ?? [], clock.now());
+      this.#apps.set(spec.name, SupervisedApplication.recovered(state, nodeId));
+    }
+    for (const [name, replicas] of found) {
+      if (!this.#apps.has(name)) {
+        const state = recoverLeftovers(name, replicas, clock.now());
+        this.#apps.set(name, SupervisedApplication.recovered(state, nodeId));
+      }
+      for (const each of replicas) this.#link(name, each.spec, (listener) => each.adopt(listener));
+    }
+    this.#work(...this.#apps.keys());
   }
 
   /** Drains and stops an application, callers first. Resolves when nothing of it is left, also if there was nothing. */
@@ -199,19 +223,24 @@ export class Controller {
 
   #start(app: string, { target, replicaId, rank }: Extract<Action, { type: "start" }>): void {
     const { engines, nodeId } = this.#options;
-    const deployment = target.spec.name;
+    const spec = replicaSpecOf(target, { replicaId, rank, nodeId });
+    this.#link(app, spec, (listener) => {
+      const engine = engines(spec.options.isolation);
+      this.#engines.add(engine);
+      return engine.start(spec, listener);
+    });
+  }
+
+  #link(app: string, { deployment, replicaId }: ReplicaSpec, begin: RecoveredReplica["adopt"]): void {
     const observe = (event: ReplicaObservation["event"]) => {
       if (event.type === "exited") this.#links.delete(replicaId);
       this.#observations.push({ app, seen: { deployment, replicaId, event } });
       this.#work(app);
     };
     try {
-      const engine = engines(target.spec.options.isolation);
-      this.#engines.add(engine);
-      const spec = replicaSpecOf(target, { replicaId, rank, nodeId });
       this.#links.set(
         replicaId,
-        new ReplicaLink({ engine, spec, directory: this.directory, onEvent: observe, status: () => this.status() }),
+        new ReplicaLink({ begin, directory: this.directory, onEvent: observe, status: () => this.status() }),
       );
     } catch (error) {
       observe({ type: "exited", description: `it could not be started: ${messageOf(error)}` });

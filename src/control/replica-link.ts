@@ -1,15 +1,14 @@
 import type { ReplicaMessage } from "../core/contracts/control-messages.ts";
 import type { Directory } from "../core/contracts/directory.ts";
-import type { Engine, ReplicaExit, ReplicaProcess } from "../core/contracts/engine.ts";
+import type { ReplicaExit, ReplicaProcess, ReplicaProcessListener } from "../core/contracts/engine.ts";
 import type { ReplicaEvent } from "../core/controller/observe.ts";
 import type { Action } from "../core/controller/reconcile.ts";
-import type { ReplicaSpec } from "../core/deployment/spec.ts";
 import { answerStatus, Subscriptions } from "./subscriptions.ts";
 
 /** What a link needs from the controller. */
 export interface ReplicaLinkOptions {
-  readonly engine: Engine;
-  readonly spec: ReplicaSpec;
+  /** Starts the replica, or takes it over. @throws whatever the engine throws if it cannot even begin. */
+  begin(listener: ReplicaProcessListener): ReplicaProcess;
   readonly directory: Directory;
   onEvent(event: ReplicaEvent): void;
   /** Answers `serve.status()` from inside the replica. */
@@ -22,11 +21,11 @@ export class ReplicaLink {
   readonly #subscriptions: Subscriptions;
   readonly #process: ReplicaProcess;
 
-  /** Starts the replica. @throws whatever the engine throws if it cannot even begin. */
+  /** @throws whatever `begin` throws. */
   constructor(options: ReplicaLinkOptions) {
     this.#options = options;
     this.#subscriptions = new Subscriptions(options.directory, (message) => this.#process.send(message));
-    this.#process = options.engine.start(options.spec, {
+    this.#process = options.begin({
       onMessage: (message) => this.#receive(message),
       onExit: (exit) => this.#end(exit),
     });

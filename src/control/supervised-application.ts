@@ -41,11 +41,21 @@ export class SupervisedApplication {
   /** Status and message of each deployment, as last reported. */
   #reported: ReadonlyMap<string, DeploymentChange> = new Map();
 
-  constructor(spec: ApplicationSpec, nodeId: string) {
+  private constructor(state: ApplicationState, nodeId: string) {
     this.gone = this.#gone.promise;
     this.#nodeId = nodeId;
-    this.#state = deployApplication(undefined, spec);
-    this.#deploy = Promise.withResolvers();
+    this.#state = state;
+  }
+
+  static deployed(spec: ApplicationSpec, nodeId: string): SupervisedApplication {
+    const app = new SupervisedApplication(deployApplication(undefined, spec), nodeId);
+    app.#deploy = Promise.withResolvers();
+    return app;
+  }
+
+  /** One that a controller before this one kept. */
+  static recovered(state: ApplicationState, nodeId: string): SupervisedApplication {
+    return new SupervisedApplication(state, nodeId);
   }
 
   get state(): ApplicationState {

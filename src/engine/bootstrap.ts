@@ -11,6 +11,8 @@ export interface Bootstrap {
   readonly socketPath: string;
   /** The process id of the driver: whose threads share a process. */
   readonly driverPid: number;
+  /** How long the replica waits for another controller when its own is gone; 0: it ends with it. */
+  readonly adoptionMs: number;
   readonly spec: Omit<ReplicaSpec, "target">;
 }
 

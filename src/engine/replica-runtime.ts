@@ -9,8 +9,6 @@ import type { ReplicaAddress, ReplicaTarget } from "../core/router/snapshot.ts";
 import { stderrLog } from "../observe/log.ts";
 import { Acceptor } from "../wire/acceptor.ts";
 import { formats } from "../formats/formats.ts";
-import { ControlLink } from "../wire/control-link.ts";
-import { Lane as LaneNumber } from "../wire/frames.ts";
 import { defaultLimits } from "../wire/limits.ts";
 import type { SharedMemory } from "../wire/shared-memory.ts";
 import { Sharing } from "../wire/sharing.ts";
@@ -18,6 +16,7 @@ import type { Transport } from "../wire/transport.ts";
 import type { WireContext } from "../wire/wire-context.ts";
 import { type Bootstrap, decodeBootstrap } from "./bootstrap.ts";
 import { CodeLoader } from "./code-loader.ts";
+import { LastingLink } from "./lasting-link.ts";
 import { loopPoller } from "./loop-poller.ts";
 import { processState } from "./process-state.ts";
 import { silentCaller } from "./silent-caller.ts";
@@ -41,6 +40,9 @@ export interface ReplicaRuntimeOptions {
   exit(code: number): void;
 }
 
+const NO_CONTROLLER = "The status is not known: the controller is gone, and another one has not taken over yet.";
+/** As long as a timer can be. */
+const FOREVER_MS = 2_147_483_647;
 /** Once the driver is gone, a replica has this long to run its destructor. */
 const ORPHAN_MS = 500;
 /** How long the last messages may take to leave. */
@@ -88,18 +90,30 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
   const questions = new Map<number, PromiseWithResolvers<unknown>>();
   let asking = 0;
   let ending = false;
-  /** The controller has been heard: the connection stands, and what was written before is on its way. */
-  let isHeard = false;
-  const link = new ControlLink<ReplicaMessage, ControllerMessage>(options.openControl(bootstrap), {
-    formats: context.formats,
-    limits: context.limits,
+  /** Keeps the process there while nobody is connected, as a connection would. */
+  let alone: NodeJS.Timeout | undefined;
+  const link = new LastingLink<ReplicaMessage, ControllerMessage>({
+    ...context,
+    adoptionMs: bootstrap.adoptionMs,
+    open: () => options.openControl(bootstrap),
     onMessage: (message) => {
-      isHeard = true;
+      clearInterval(alone);
       // This replica has begun already; it may have failed already, too.
       if (message.type !== "initialize") host.handle(message);
       else if (ending) link.close();
     },
-    onClosed: () => orphaned(),
+    onLost() {
+      clearInterval(alone);
+      alone = setInterval(() => {}, FOREVER_MS);
+      for (const question of questions.values()) question.reject(new DeploymentUnavailableError(NO_CONTROLLER));
+      questions.clear();
+      log.warn("The controller is gone; requests are served on, and another one is waited for.");
+    },
+    onAgain() {
+      host.report();
+      directory.askAgain();
+    },
+    onEnded: () => orphaned(),
   });
   const send = (message: ReplicaMessage): void => {
     try {
@@ -138,7 +152,7 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
     ending = true;
     acceptor?.close();
     caller.close(new DeploymentUnavailableError(`Replica ${spec.replicaId} has stopped.`));
-    if (isHeard) link.close();
+    if (link.isHeard) link.close();
     setTimeout(() => options.exit(0), GOODBYE_MS);
   }
 
@@ -163,8 +177,6 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
       return asked.promise;
     },
   };
-  link.introduce({ peerId, token: bootstrap.token, connection: 0, lane: LaneNumber.CONTROL });
-  link.lane.transport.start(link.lane);
   // The user's code need not wait until the connection is made.
   host.handle({ type: "initialize" });
 }

@@ -2,6 +2,7 @@ import { BuildFailure, build } from "../app/builder/builder.ts";
 import type { ApplicationConfig, CheckedConfig } from "../config/check-config.ts";
 import type { ApplicationSpec } from "../core/deployment/spec.ts";
 import { errorText } from "../core/error-text.ts";
+import { HeliostatError } from "../core/errors.ts";
 
 /** One application as it is wanted, and how far that is. Each attempt is one of these: what an older one finds out counts no more. */
 export interface Wanted {
@@ -16,6 +17,7 @@ export interface Wanted {
   message: string;
   /** What it has failed with. */
   error: unknown;
+  /** As it was last built. */
   spec: ApplicationSpec | undefined;
   files: readonly string[];
 }
@@ -24,6 +26,14 @@ export interface Wanted {
 export interface Deployer {
   deploy(spec: ApplicationSpec): Promise<void>;
   delete(name: string): Promise<void>;
+  /** An application runs, has failed or is gone. */
+  settled(): void;
+}
+
+/** What is kept of an application for the instance after this one. */
+export interface KeptWanted extends Pick<Wanted, "config" | "source" | "logging" | "askedAt" | "message" | "spec"> {
+  readonly phase: "deploying" | "running" | "failed";
+  readonly scales: ReadonlyMap<string, number>;
 }
 
 /** The applications that should run; works off what differs, each by itself, so that one that fails touches no other. */
@@ -39,6 +49,28 @@ export class Goal {
 
   get all(): ReadonlyMap<string, Wanted> {
     return this.#wanted;
+  }
+
+  /** All but what is being deleted. */
+  get kept(): KeptWanted[] {
+    return [...this.#wanted.values()].flatMap(({ config, source, logging, askedAt, phase, message, spec }) => {
+      if (phase === "deleting") return [];
+      const scales = this.#scales.get(config.name) ?? new Map<string, number>();
+      return [{ config, source, logging, askedAt, phase, message, spec, scales }];
+    });
+  }
+
+  /** Takes over what another instance had of an application: it runs already, or has failed; nothing is deployed. */
+  adopt({ scales, ...kept }: KeptWanted): void {
+    const { name } = kept.config;
+    this.#scales.set(name, new Map(scales));
+    if (kept.phase === "deploying") {
+      this.set(kept.config, kept.source, kept.logging);
+      return;
+    }
+    const error = kept.phase === "failed" ? new HeliostatError(kept.message) : undefined;
+    const abort = new AbortController();
+    this.#wanted.set(name, { ...kept, abort, done: Promise.resolve(), error, files: [] });
   }
 
   get configs(): ApplicationConfig[] {
@@ -74,7 +106,10 @@ export class Goal {
       files: before?.files ?? [],
     };
     this.#wanted.set(name, wanted);
-    void this.#reach(wanted).finally(resolve);
+    void this.#reach(wanted).finally(() => {
+      resolve();
+      this.#deployer.settled();
+    });
   }
 
   /** Deploys an application again from its files as they are now. */
@@ -92,6 +127,7 @@ export class Goal {
     this.#scales.delete(name);
     return this.#deployer.delete(name).then(() => {
       if (this.#isCurrent(wanted)) this.#wanted.delete(name);
+      this.#deployer.settled();
     });
   }
 
@@ -103,9 +139,12 @@ export class Goal {
     const scales = this.#scales.get(app) ?? new Map<string, number>();
     this.#scales.set(app, scales.set(deployment, replicas));
     const { spec } = wanted;
-    this.#deployer.deploy(this.#scaled(spec)).catch((error: unknown) => {
-      if (this.#isCurrent(wanted)) wanted.message = errorText(error);
-    });
+    void this.#deployer
+      .deploy(this.#scaled(spec))
+      .catch((error: unknown) => {
+        if (this.#isCurrent(wanted)) wanted.message = errorText(error);
+      })
+      .finally(() => this.#deployer.settled());
     return true;
   }
 

@@ -1,17 +1,21 @@
 import { closeSync, rmSync, writeSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { openAdminServer, type AdminServer } from "../admin/admin-server.ts";
-import { encodeValue, specFormats } from "../app/builder/spec-formats.ts";
-import { startOfProcess } from "../client/process-mark.ts";
+import { encodeValue, specFormats } from "../formats/spec-formats.ts";
+import { startOfProcess } from "../engine/process/process-mark.ts";
 import { StateDirectory, type InstanceRecord } from "../client/state-directory.ts";
 import { HeliostatError } from "../core/errors.ts";
 import { stderrLog } from "../observe/log.ts";
 import { KeptService } from "./kept-service.ts";
+import { forgetRuntime, readRuntime, writeRuntime } from "./runtime-record.ts";
 import { Service } from "./service.ts";
 import { OUTCOME_FD, type StartOptions, type StartOutcome } from "./start-instance.ts";
 import { version } from "./version.ts";
 
 /** Entry point of an instance of its own: gets its options on standard input, and says once whether it is ready. */
+
+/** How long what runs waits for the next instance when this one has crashed. */
+const ADOPTION_MS = 600_000;
 
 const log = stderrLog("info", "heliostat");
 const options = JSON.parse(await text(process.stdin)) as StartOptions & { readonly stateDirectory: string };
@@ -33,6 +37,7 @@ try {
   process.exit(1);
 }
 
+const left = readRuntime(directory);
 let service: KeptService | undefined;
 let admin: AdminServer | undefined;
 let failure: { readonly error: unknown } | undefined;
@@ -42,12 +47,19 @@ try {
     http,
     log,
     stateDirectory: directory.path,
+    kept: {
+      runtimeDirectory: left?.directory,
+      isCompatible: left?.version === version,
+      adoptionMs: options.adoptionMs ?? ADOPTION_MS,
+    },
+    onSettled: () => service?.keep(),
     onShutdown: () => end("a shutdown was asked for"),
   });
   service = new KeptService(opened, { directory, log });
+  writeRuntime(directory, { directory: opened.describe().runtimeDirectory, version });
+  // What a crash has left is not taken over without a word.
+  if (service.restore()) log.warn("The instance before this one has crashed: what it ran is taken over.");
   admin = await openAdminServer({ ...options.admin, service });
-  // What a crash has left is not deployed again without a word.
-  if (service.restore()) log.warn("The instance before this one has crashed: its configuration is deployed again.");
   const record: InstanceRecord = {
     pid: process.pid,
     start: startOfProcess(process.pid)!,
@@ -63,12 +75,19 @@ try {
   await ended.promise;
 } catch (error) {
   failure = { error };
+  if (left !== undefined) {
+    // What was to be taken over runs on, and waits for another.
+    directory.release();
+    tell({ type: "failed", error });
+    process.exit(1);
+  }
 } finally {
   // From now on nobody finds it; the lock stays until everything has ended.
   rmSync(directory.file("instance.json"), { force: true });
   await service?.close();
   await admin?.close();
   if (failure === undefined) service?.forget();
+  forgetRuntime(directory);
   directory.release();
   if (failure !== undefined) tell({ type: "failed", error: failure.error });
   process.exit(failure === undefined ? 0 : 1);
@@ -76,7 +95,10 @@ try {
 
 /** In order the first time; at once the second, and then what is left is cleaned up from outside. */
 function end(why: string): void {
-  if (isEnding) process.exit(1);
+  if (isEnding) {
+    service?.forsake();
+    process.exit(1);
+  }
   isEnding = true;
   log.info(`Instance ${process.pid} ends: ${why}.`);
   ended.resolve();

@@ -4,18 +4,21 @@ import type { StateDirectory } from "../client/state-directory.ts";
 import type { ApplicationConfig, CheckedConfig } from "../config/check-config.ts";
 import { withAbsolutePaths } from "../config/config-file.ts";
 import type { Log } from "../core/contracts/log.ts";
-import type { Service } from "./service.ts";
+import { decodeValue, encodeValue, specFormats } from "../formats/spec-formats.ts";
+import type { KeptApplication, Service } from "./service.ts";
+import { version } from "./version.ts";
 
 const GOAL_FILE = "goal.json";
 
 /** What should run, as it is kept. */
 interface KeptGoal {
+  readonly version: string;
   readonly config: CheckedConfig;
-  /** Applications that were deployed by themselves. */
-  readonly imperative: readonly string[];
+  /** How far each application is, as values of the structured format in base64: specs hold what JSON does not. */
+  readonly applications: string;
 }
 
-/** A service whose goal outlives a crash: it is kept in the state directory, until the instance ends in order. */
+/** A service that another can take over after a crash: what it has is kept in the state directory, until it ends in order. */
 export class KeptService implements AdminService {
   readonly #service: Service;
   readonly #directory: StateDirectory;
@@ -27,20 +30,16 @@ export class KeptService implements AdminService {
     this.#log = log;
   }
 
-  /** Deploys again what a crash has left. @returns whether there was anything. */
+  /** Takes over what another instance has left behind: what still runs is not touched. @returns whether there was anything. */
   restore(): boolean {
-    const text = this.#directory.read(GOAL_FILE);
-    if (text === undefined) return false;
-    try {
-      const { config, imperative } = JSON.parse(text) as KeptGoal;
-      const isAlone = ({ name }: ApplicationConfig): boolean => imperative.includes(name);
-      this.#service.apply({ ...config, applications: config.applications.filter((each) => !isAlone(each)) });
-      for (const application of config.applications.filter(isAlone)) this.#service.applyOne(application);
-      return config.applications.length > 0;
-    } catch (error) {
-      this.#log.error(`${this.#directory.file(GOAL_FILE)} is not understood, and ignored: ${(error as Error).message}`);
-      return false;
-    }
+    const goal = this.#read();
+    const applications = goal === undefined ? [] : this.#decode(goal);
+    this.#service.adopt(applications ?? [], goal?.config ?? { applications: [] });
+    if (goal === undefined) return false;
+    // Of another version: only what was asked for is understood.
+    if (applications === undefined) this.#service.apply(goal.config);
+    this.keep();
+    return goal.config.applications.length > 0;
   }
 
   /** It ends in order: the next instance begins with nothing. */
@@ -49,22 +48,22 @@ export class KeptService implements AdminService {
   }
 
   apply(config: CheckedConfig): readonly string[] {
-    return [...this.#service.apply(config), ...this.#keep()];
+    return [...this.#service.apply(config), ...this.keep()];
   }
 
   applyOne(application: ApplicationConfig): readonly string[] {
-    return [...this.#service.applyOne(application), ...this.#keep()];
+    return [...this.#service.applyOne(application), ...this.keep()];
   }
 
   delete(name: string): boolean {
     const was = this.#service.delete(name);
-    this.#keep();
+    this.keep();
     return was;
   }
 
   async deleteAll(): Promise<void> {
     const deleted = this.#service.deleteAll();
-    this.#keep();
+    this.keep();
     await deleted;
   }
 
@@ -96,6 +95,10 @@ export class KeptService implements AdminService {
     return this.#service.metrics();
   }
 
+  forsake(): void {
+    this.#service.forsake();
+  }
+
   shutdown(): void {
     this.#service.shutdown();
   }
@@ -104,19 +107,38 @@ export class KeptService implements AdminService {
     return this.#service.close();
   }
 
-  /** @returns a warning if it could not be written: what was asked for holds all the same. */
-  #keep(): readonly string[] {
+  /** Writes down what is so now. @returns a warning if that cannot be done: what was asked for holds all the same. */
+  keep(): readonly string[] {
     const config = withAbsolutePaths(this.#service.config(), process.cwd());
-    const imperative = [...this.#service.goal.all].flatMap(([name, { source }]) =>
-      source === "imperative" ? [name] : [],
-    );
+    const configs = new Map(config.applications.map((each) => [each.name, each]));
+    const applications = this.#service.kept.map((each) => ({ ...each, config: configs.get(each.config.name)! }));
     try {
-      this.#directory.write(GOAL_FILE, JSON.stringify({ config, imperative } satisfies KeptGoal));
+      const encoded = Buffer.from(encodeValue(applications, specFormats())).toString("base64");
+      this.#directory.write(GOAL_FILE, JSON.stringify({ version, config, applications: encoded } satisfies KeptGoal));
       return [];
     } catch (error) {
       const warning = `The configuration could not be kept, and would be lost in a crash: ${(error as Error).message}`;
       this.#log.error(warning);
       return [warning];
     }
+  }
+
+  #read(): KeptGoal | undefined {
+    const text = this.#directory.read(GOAL_FILE);
+    if (text === undefined) return undefined;
+    try {
+      const goal = JSON.parse(text) as KeptGoal;
+      if (!Array.isArray(goal.config.applications)) throw new TypeError("it has no applications");
+      return goal;
+    } catch (error) {
+      this.#log.error(`${this.#directory.file(GOAL_FILE)} is not understood, and ignored: ${(error as Error).message}`);
+      return undefined;
+    }
+  }
+
+  /** @returns undefined if an instance of another version has written it. */
+  #decode(goal: KeptGoal): readonly KeptApplication[] | undefined {
+    if (goal.version !== version) return undefined;
+    return decodeValue(Buffer.from(goal.applications, "base64"), specFormats()) as readonly KeptApplication[];
   }
 }

@@ -3,7 +3,7 @@ import type { AdminService, AdminStatus, Decision, InstanceDescription, LogQuery
 import { notFound } from "../admin/reply.ts";
 import { HttpFront } from "../app/http-front.ts";
 import { Instance } from "../app/instance.ts";
-import { processPlatform } from "../app/platforms.ts";
+import { processPlatform, type KeptOptions } from "../app/platforms.ts";
 import type { ApplicationConfig, CheckedConfig } from "../config/check-config.ts";
 import { withKeyTexts } from "../config/config-file.ts";
 import type { DeploymentChange } from "../control/supervised-application.ts";
@@ -13,10 +13,16 @@ import type { ApplicationSpec } from "../core/deployment/spec.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { HttpOptions } from "../core/serve-types.ts";
 import { systemClock } from "../engine/system-clock.ts";
-import { Goal } from "./goal.ts";
+import { Goal, type KeptWanted } from "./goal.ts";
 import { LogFolder, LOGS_FOLDER } from "./logs/log-folder.ts";
 import { metricsText } from "./metrics.ts";
 import { version } from "./version.ts";
+
+/** An application as it is kept. */
+export interface KeptApplication extends KeptWanted {
+  /** What ran last; undefined if it never did. */
+  readonly reached: ApplicationSpec | undefined;
+}
 
 /** Decisions that are kept for each application. */
 const DECISIONS = 500;
@@ -26,8 +32,12 @@ export interface ServiceOptions {
   readonly http: HttpOptions;
   readonly log: Log;
   readonly stateDirectory?: string | undefined;
+  /** What runs outlives this process. @default it ends with it */
+  readonly kept?: KeptOptions | undefined;
   /** Told of each change of a deployment, for showing progress. */
   readonly onChange?: (change: DeploymentChange) => void;
+  /** What is to be kept has changed. */
+  onSettled?(): void;
   /** Somebody has asked for the end. */
   onShutdown(): void;
 }
@@ -40,6 +50,8 @@ export class Service implements AdminService {
   readonly #options: ServiceOptions;
   readonly #decisions: Map<string, Decision[]>;
   readonly #logs: LogFolder | undefined;
+  /** Each application as it last ran. */
+  readonly #reached = new Map<string, ApplicationSpec>();
   #http: HttpOptions;
   #logging: CheckedConfig["logging"];
   #closing: Promise<void> | undefined = undefined;
@@ -54,16 +66,20 @@ export class Service implements AdminService {
     this.#front = parts.front;
     this.#decisions = parts.decisions;
     this.#logs = parts.logs;
-    this.goal = new Goal({ deploy: (spec) => this.#deploy(spec), delete: (name) => this.#delete(name) });
+    this.goal = new Goal({
+      deploy: (spec) => this.#deploy(spec),
+      delete: (name) => this.#delete(name),
+      settled: () => options.onSettled?.(),
+    });
   }
 
   /** @throws {ConfigError} if the port is taken. */
   static async open(options: ServiceOptions): Promise<Service> {
-    const { log, onChange, stateDirectory } = options;
+    const { log, onChange, stateDirectory, kept } = options;
     const logs =
       stateDirectory === undefined ? undefined : new LogFolder(join(stateDirectory, LOGS_FOLDER), systemClock);
     const decisions = new Map<string, Decision[]>();
-    const instance = await Instance.open(processPlatform({ outputDirectory: logs?.path }), {
+    const instance = await Instance.open(processPlatform({ outputDirectory: logs?.path, kept }), {
       clock: systemClock,
       log,
       ...(onChange === undefined ? {} : { onChange }),
@@ -89,7 +105,8 @@ export class Service implements AdminService {
     try {
       await front.open(await withKeyTexts(options.http));
     } catch (error) {
-      await instance.close();
+      // What another instance has left may be taken over by a start with other options.
+      if (options.kept?.runtimeDirectory === undefined) await instance.close();
       throw error;
     }
     return new Service(options, { instance, front, decisions, logs });
@@ -147,6 +164,24 @@ export class Service implements AdminService {
     };
   }
 
+  /** What an instance after this one is to know. */
+  get kept(): KeptApplication[] {
+    return this.goal.kept.map((wanted) => ({ ...wanted, reached: this.#reached.get(wanted.config.name) }));
+  }
+
+  /** Takes over what an instance before this one had: what it had reached runs on, what it was about to reach is deployed. */
+  adopt(applications: readonly KeptApplication[], config: CheckedConfig): void {
+    this.#applyHttp(config.http ?? {});
+    this.#logging = config.logging;
+    const reached = applications.flatMap((each) => each.reached ?? []);
+    this.#instance.recover(reached);
+    for (const spec of reached) {
+      this.#reached.set(spec.name, spec);
+      this.#front.publish(spec);
+    }
+    for (const { reached: _, ...wanted } of applications) this.goal.adopt(wanted);
+  }
+
   apply(config: CheckedConfig): readonly string[] {
     const warnings = this.#applyHttp(config.http ?? {});
     this.#logging = config.logging;
@@ -201,6 +236,11 @@ export class Service implements AdminService {
     this.#options.onShutdown();
   }
 
+  /** Whatever runs ends when this process does, at the latest. */
+  forsake(): void {
+    this.#instance.forsake();
+  }
+
   /** Lets what was accepted finish, stops everything, frees everything. Idempotent. */
   close(): Promise<void> {
     return (this.#closing ??= this.#close());
@@ -217,13 +257,17 @@ export class Service implements AdminService {
   async #deploy(spec: ApplicationSpec): Promise<void> {
     await this.#instance.run(spec);
     // It may have been given up for another meanwhile.
-    if (this.goal.all.get(spec.name)?.phase !== "deleting") this.#front.publish(this.#instance.asItRuns(spec));
+    if (this.goal.all.get(spec.name)?.phase === "deleting") return;
+    const running = this.#instance.asItRuns(spec);
+    this.#reached.set(spec.name, running);
+    this.#front.publish(running);
   }
 
   async #delete(name: string): Promise<void> {
     this.#front.remove(name);
     await this.#instance.delete(name);
     this.#decisions.delete(name);
+    this.#reached.delete(name);
   }
 
   /** Times count at once, also their absence; what the port was opened with stays. */

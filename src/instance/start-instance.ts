@@ -3,8 +3,8 @@ import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { extname } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { decodeValue, specFormats } from "../app/builder/spec-formats.ts";
-import { isSameProcess, type ProcessMark } from "../client/process-mark.ts";
+import { decodeValue, specFormats } from "../formats/spec-formats.ts";
+import { isSameProcess, type ProcessMark } from "../engine/process/process-mark.ts";
 import { StateDirectory, type InstanceRecord } from "../client/state-directory.ts";
 import { HeliostatError } from "../core/errors.ts";
 import type { HttpOptions } from "../core/serve-types.ts";
@@ -16,6 +16,8 @@ export interface StartOptions {
   readonly stateDirectory?: string | undefined;
   readonly http: HttpOptions;
   readonly admin: AdminOptions;
+  /** How long what runs waits for the next instance when this one has crashed. @default 600_000 */
+  readonly adoptionMs?: number | undefined;
 }
 
 export interface AdminOptions {

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, expect, onTestFinished, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
-import { startOfProcess } from "../../src/client/process-mark.ts";
+import { startOfProcess } from "../../src/engine/process/process-mark.ts";
 import { StateDirectory } from "../../src/client/state-directory.ts";
 import type { ServeStatus } from "../../src/core/serve-types.ts";
 import { until } from "../integration/harness.ts";

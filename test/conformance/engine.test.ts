@@ -58,7 +58,7 @@ function isAlive(pid: number): boolean {
 async function openSeparate(kind: "process" | "thread", hasFiles = false): Promise<OpenedEngine> {
   const context = newContext();
   const root = mkdtempSync(join(tmpdir(), "heliostat-engine-"));
-  const directory = new RuntimeDirectory(root);
+  const directory = RuntimeDirectory.make(root);
   const reaper = new Reaper(directory.path, directory.parent);
   const control = await ControlServer.open({
     path: directory.file("c.sock"),

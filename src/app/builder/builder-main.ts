@@ -14,7 +14,7 @@ import { ByteWriter } from "../../wire/codec/writer.ts";
 import type { BuildOutcome, BuildRequest, BuiltApplication } from "./build-request.ts";
 import { findApplication, wrong } from "./find-application.ts";
 import { LoadedFiles } from "./loaded-files.ts";
-import { encodeValue, specFormats } from "./spec-formats.ts";
+import { encodeValue, specFormats } from "../../formats/spec-formats.ts";
 
 /** Entry point of a process that loads the user's module, says which application it makes, and ends. */
 

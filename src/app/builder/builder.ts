@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { DeploymentFailedError } from "../../core/errors.ts";
 import { inheritedFlags } from "../../engine/inherited-flags.ts";
 import type { BuildOutcome, BuildRequest, BuiltApplication } from "./build-request.ts";
-import { decodeValue, specFormats } from "./spec-formats.ts";
+import { decodeValue, specFormats } from "../../formats/spec-formats.ts";
 
 const builderMain = fileURLToPath(new URL(`./builder-main${extname(import.meta.url)}`, import.meta.url));
 /** A module that takes longer to load hangs. */

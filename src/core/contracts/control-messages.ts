@@ -27,6 +27,15 @@ export type ControllerMessage =
   /** Answer to `call`. */
   | { readonly type: "called"; readonly id: number; readonly value?: unknown; readonly error?: unknown };
 
+/** What a replica says first to a controller that has not started it: how far it is, and what it was told by the one before. */
+export interface ReplicaReport {
+  /** What it has said, or would have, when it was ready; undefined while it starts. */
+  readonly ready: { readonly address: ReplicaAddress; readonly methods: readonly string[] } | undefined;
+  readonly isStopping: boolean;
+  readonly options: LiveOptions;
+  readonly userConfig: { readonly value: unknown } | undefined;
+}
+
 /** Replica to controller. Errors travel as values of the structured format, so they arrive rebuilt. */
 export type ReplicaMessage =
   /** The replica serves at this address. */
@@ -37,6 +46,8 @@ export type ReplicaMessage =
       readonly phase: "load" | "construct" | "reconfigure" | "health";
       readonly error: unknown;
     }
+  /** It was started by a controller that is gone, and has found the next. */
+  | ({ readonly type: "recovered" } & ReplicaReport)
   | { readonly type: "reconfigured"; readonly id: number; readonly error?: unknown }
   | { readonly type: "health"; readonly id: number; readonly error?: unknown }
   | { readonly type: "subscribe"; readonly app: string; readonly deployment: string }

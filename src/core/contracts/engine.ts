@@ -1,4 +1,5 @@
 import type { ReplicaSpec } from "../deployment/spec.ts";
+import type { FoundReplica } from "../controller/recover-replica.ts";
 import type { ControllerMessage, ReplicaMessage } from "./control-messages.ts";
 
 /**
@@ -13,8 +14,16 @@ export interface Engine {
    * `listener` hears nothing before `start` has returned.
    */
   start(spec: ReplicaSpec, listener: ReplicaProcessListener): ReplicaProcess;
+  /** Replicas that an engine before this one has started, and that are still there. Asked once, before the first start. */
+  recover?(): readonly RecoveredReplica[];
   /** Ends every process and resolves when nothing is left of them. Idempotent. */
   close(): Promise<void>;
+}
+
+/** A replica whose controller is gone. */
+export interface RecoveredReplica extends FoundReplica {
+  /** Takes it over as if it had been started here; `listener` hears nothing before this has returned. */
+  adopt(listener: ReplicaProcessListener): ReplicaProcess;
 }
 
 /** One started replica, from the controller's side. */

@@ -1,6 +1,12 @@
-import { isServing, type DeploymentState, type ReplicaRecord, type StoppingReplica } from "./deployment-state.ts";
+import {
+  EXIT_TIMEOUT_MS,
+  isServing,
+  withReplica,
+  type DeploymentState,
+  type ReplicaRecord,
+  type StoppingReplica,
+} from "./deployment-state.ts";
 import { checkSent } from "./health.ts";
-import { EXIT_TIMEOUT_MS, withReplica } from "./observe.ts";
 import type { Action, Moment } from "./reconcile.ts";
 import { liveOptionsOf } from "./target.ts";
 

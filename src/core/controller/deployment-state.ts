@@ -7,6 +7,9 @@ import type { Health } from "./health.ts";
 import { nextStatus } from "./status.ts";
 import type { DeploymentTarget } from "./target.ts";
 
+/** A replica that could not be made ready ends by itself; if it does not within this time, it is killed. */
+export const EXIT_TIMEOUT_MS = 1_000;
+
 interface ReplicaFields {
   readonly replicaId: string;
   readonly rank: number;
@@ -24,13 +27,14 @@ export interface StartingReplica extends ReplicaFields {
 }
 
 /**
- * A replica that takes requests. `UPDATING`: it was told new options and has not answered.
+ * A replica that takes requests. `UPDATING`: it was told new options and has not answered. `RECOVERING`: a controller
+ * before this one has started it, and it has not come back yet.
  *
  * An updating replica keeps its place in the routing: were it left out, a deployment of one would have none, and every
  * caller would break its connection only to make it again.
  */
 export interface ServingReplica extends ReplicaFields {
-  readonly state: "RUNNING" | "UPDATING";
+  readonly state: "RUNNING" | "UPDATING" | "RECOVERING";
   readonly address: ReplicaAddress;
   /** What its instance can be asked, fields that hold a function included. */
   readonly methods: readonly string[];
@@ -62,6 +66,7 @@ export interface StoppingReplica extends ReplicaFields {
  *
  * ```
  * STARTING ─ready─► RUNNING ⇄ UPDATING      any ─► STOPPING ─► (gone)
+ * RECOVERING ───────► RUNNING
  * ```
  */
 export type ReplicaRecord = StartingReplica | ServingReplica | StoppingReplica;
@@ -142,7 +147,12 @@ export function rollBack(state: DeploymentState, target: DeploymentTarget): Depl
 }
 
 export function isServing(replica: ReplicaRecord): replica is ServingReplica {
-  return replica.state === "RUNNING" || replica.state === "UPDATING";
+  return replica.state !== "STARTING" && replica.state !== "STOPPING";
+}
+
+/** The state with a newer record in the place of the older one. */
+export function withReplica(state: DeploymentState, replica: ReplicaRecord): DeploymentState {
+  return { ...state, replicas: state.replicas.map((each) => (each.replicaId === replica.replicaId ? replica : each)) };
 }
 
 const freshAttempt = { startFailures: 0, lastFailure: undefined, gaveUp: false, rolledBack: false } as const;

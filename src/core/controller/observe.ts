@@ -2,7 +2,9 @@ import type { ReplicaMessage } from "../contracts/control-messages.ts";
 import { HeliostatError } from "../errors.ts";
 import { afterFailure, startAttempts } from "./backoff.ts";
 import {
+  EXIT_TIMEOUT_MS,
   isServing,
+  withReplica,
   type Condition,
   type DeploymentState,
   type ReplicaRecord,
@@ -11,18 +13,16 @@ import {
 } from "./deployment-state.ts";
 import { describeFailure, messageOf, type Failure } from "./failure.ts";
 import { checkAnswered, checkOverdue, MAX_MISSES, newHealth, type Health } from "./health.ts";
+import { recovered, RECOVERY_MS } from "./recover-replica.ts";
 import { nextStatus } from "./status.ts";
 
 /** What can be learnt about a replica: what it says about itself, and that its process has ended. */
 export type ReplicaEvent =
   | Extract<
       ReplicaMessage,
-      { type: "ready" | "failed" | "reconfigured" | "health" | "models" | "routing-stats" | "worn-out" }
+      { type: "ready" | "failed" | "recovered" | "reconfigured" | "health" | "models" | "routing-stats" | "worn-out" }
     >
   | { readonly type: "exited"; readonly description: string };
-
-/** A replica that could not be made ready ends by itself; if it does not within this time, it is killed. */
-export const EXIT_TIMEOUT_MS = 1_000;
 
 /**
  * What is known after an event. An event that comes too late to matter, such as `ready` from a replica that was told to
@@ -41,6 +41,8 @@ export function observe(
       return replica.state === "STARTING" ? ready(state, replica, { event, nowMs }) : state;
     case "failed":
       return replica.state === "STARTING" ? failed(state, replica, { failure: event, nowMs }) : state;
+    case "recovered":
+      return recovered(state, replica, { report: event, nowMs });
     case "exited":
       return exited(state, replica, { description: event.description, nowMs });
     case "reconfigured":
@@ -67,6 +69,11 @@ export function elapse(state: DeploymentState, nowMs: number): DeploymentState {
     if (!isServing(replica) || replica.condition.kind === "sick") continue;
     const health = checkOverdue(replica.health, nowMs);
     if (health === replica.health) continue;
+    if (replica.state === "RECOVERING") {
+      const reason = `it did not come back within ${RECOVERY_MS} ms to the controller that has taken over`;
+      next = foundSick(next, replica, { reason, hung: true, nowMs });
+      continue;
+    }
     const timeoutMs = state.target.spec.options.healthCheckTimeoutMs;
     next = judged(
       next,
@@ -75,11 +82,6 @@ export function elapse(state: DeploymentState, nowMs: number): DeploymentState {
     );
   }
   return next;
-}
-
-/** The state with a newer record in the place of the older one. */
-export function withReplica(state: DeploymentState, replica: ReplicaRecord): DeploymentState {
-  return { ...state, replicas: state.replicas.map((each) => (each.replicaId === replica.replicaId ? replica : each)) };
 }
 
 function ready(
@@ -135,6 +137,7 @@ function exited(
     }
     case "RUNNING":
     case "UPDATING":
+    case "RECOVERING":
       return replica.condition.kind === "sick"
         ? without
         : afterLoss(without, replica, { reason: seen.description, nowMs: seen.nowMs });
@@ -208,8 +211,16 @@ function judged(
   const health: Health = replica.health;
   if (health.misses < MAX_MISSES) return withReplica(state, replica);
   const reason = `it failed ${health.misses} health checks in a row, in the last one ${verdict.reason}`;
-  const sick: Condition = { kind: "sick", hung: verdict.hung, reason };
-  return afterLoss(withReplica(state, { ...replica, condition: sick }), replica, { reason, nowMs: verdict.nowMs });
+  return foundSick(state, replica, { ...verdict, reason });
+}
+
+function foundSick(
+  state: DeploymentState,
+  replica: ServingReplica,
+  { reason, hung, nowMs }: { reason: string; hung: boolean; nowMs: number },
+): DeploymentState {
+  const sick: Condition = { kind: "sick", hung, reason };
+  return afterLoss(withReplica(state, { ...replica, condition: sick }), replica, { reason, nowMs });
 }
 
 /** A replica whose `reconfigure()` threw is in no known condition: it serves on until another can take its place. */

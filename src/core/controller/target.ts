@@ -65,6 +65,7 @@ export function replicaSpecOf(
     deployment: spec.name,
     kind: spec.kind,
     code: spec.code,
+    codeDigest: spec.codeDigest,
     target: spec.target,
     initArgs: spec.initArgs,
     options: spec.options,

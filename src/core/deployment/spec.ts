@@ -47,6 +47,7 @@ export interface ReplicaSpec {
   readonly deployment: string;
   readonly kind: "class" | "function";
   readonly code: CodeReference;
+  readonly codeDigest?: string | undefined;
   /** Only for engines in this process; never sent. */
   readonly target: Function | undefined;
   readonly initArgs: readonly unknown[];

@@ -7,6 +7,8 @@ type OnSnapshot = (snapshot: DeploymentSnapshot) => void;
 /** The controller's directory as seen from a replica: asks once for each deployment, and hears of every change. */
 export class RemoteDirectory implements Directory {
   readonly #send: (message: ReplicaMessage) => void;
+  /** The next controller counts from one again, but routers want a number that grows. */
+  #version = 0;
   readonly #listeners = new Map<string, Set<OnSnapshot>>();
 
   constructor(send: (message: ReplicaMessage) => void) {
@@ -28,6 +30,16 @@ export class RemoteDirectory implements Directory {
   /** A snapshot came from the controller. */
   update(snapshot: DeploymentSnapshot): void {
     const listeners = this.#listeners.get(`${snapshot.app}\n${snapshot.deployment}`);
-    if (listeners !== undefined) for (const onSnapshot of listeners) onSnapshot(snapshot);
+    this.#version += 1;
+    if (listeners !== undefined)
+      for (const onSnapshot of listeners) onSnapshot({ ...snapshot, version: this.#version });
+  }
+
+  /** Asks another controller for everything that is followed. */
+  askAgain(): void {
+    for (const key of this.#listeners.keys()) {
+      const [app, deployment] = key.split("\n") as [string, string];
+      this.#send({ type: "subscribe", app, deployment });
+    }
   }
 }

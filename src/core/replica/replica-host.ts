@@ -1,6 +1,6 @@
 import type { Clock } from "../contracts/clock.ts";
 import type { ContextStore } from "../contracts/context-store.ts";
-import type { ControllerMessage, ReplicaMessage } from "../contracts/control-messages.ts";
+import type { ControllerMessage, ReplicaMessage, ReplicaReport } from "../contracts/control-messages.ts";
 import type { Log } from "../contracts/log.ts";
 import type { ReplicaSpec } from "../deployment/spec.ts";
 import { ReplicaUnavailableError } from "../errors.ts";
@@ -38,6 +38,8 @@ export interface ReplicaHostOptions {
   end(): void;
 }
 
+type Announcement = Extract<ReplicaMessage, { type: "models" | "routing-stats" | "worn-out" }>;
+
 /** How often memory is looked at, where a limit is set. */
 const MEMORY_PERIOD_MS = 1_000;
 /** Loading a model may take longer than this, so a class says itself whether it is worth a word. */
@@ -52,11 +54,20 @@ export class ReplicaHost {
   #instance: object | Function | undefined = undefined;
   #phase: "load" | "construct" | "reconfigure" | "health" = "load";
   #isAbandoned = false;
+  #ready: ReplicaReport["ready"] = undefined;
+  /** What it was last told. */
+  #told: Pick<ReplicaReport, "options" | "userConfig">;
+  readonly #announced = new Map<Announcement["type"], Announcement>();
   #stopping: Promise<void> | undefined = undefined;
 
   constructor(options: ReplicaHostOptions) {
     const { spec, clock, contexts, deadlines } = options;
     this.#options = options;
+    const { maxOngoingRequests, gracefulShutdownTimeoutMs, gracefulShutdownWaitLoopMs, userConfig } = spec.options;
+    this.#told = {
+      options: { maxOngoingRequests, gracefulShutdownTimeoutMs, gracefulShutdownWaitLoopMs, worldSize: spec.worldSize },
+      userConfig,
+    };
     this.replica = new Replica({
       identity: {
         app: spec.app,
@@ -71,10 +82,10 @@ export class ReplicaHost {
       deadlines,
       maxOngoingRequests: spec.options.maxOngoingRequests,
       maxRequests: spec.options.maxRequests,
-      onWorn: (reason) => options.send({ type: "worn-out", reason }),
+      onWorn: (reason) => this.#announce({ type: "worn-out", reason }),
     });
     const { replica } = this;
-    const models = new ReplicaModels({ clock, announce: (modelIds) => options.send({ type: "models", modelIds }) });
+    const models = new ReplicaModels({ clock, announce: (modelIds) => this.#announce({ type: "models", modelIds }) });
     this.#models = models;
     options.facilities.set(replica.identity, {
       clock,
@@ -109,6 +120,13 @@ export class ReplicaHost {
     }
   }
 
+  /** Tells a controller that has not started it how far it is, and what it would have said already. */
+  report(): void {
+    const { send } = this.#options;
+    send({ type: "recovered", ready: this.#ready, isStopping: this.#stopping !== undefined, ...this.#told });
+    for (const message of this.#announced.values()) send(message);
+  }
+
   /** Drains, destroys the instance and ends. Idempotent: the first call counts. */
   stop(timeoutMs: number): Promise<void> {
     return (this.#stopping ??= this.#stop(timeoutMs));
@@ -137,7 +155,8 @@ export class ReplicaHost {
       if (this.#stopping !== undefined) return;
       this.replica.open(this.#instance!);
       const address = await this.#options.listen(this.replica);
-      send({ type: "ready", address, methods: methodsOf(this.#instance!) });
+      this.#ready = { address, methods: methodsOf(this.#instance!) };
+      send({ type: "ready", ...this.#ready });
       this.#models.open();
       this.#watchRoutingStats();
       this.#watchMemory();
@@ -149,6 +168,7 @@ export class ReplicaHost {
 
   async #reconfigure(message: Extract<ControllerMessage, { type: "reconfigure" }>): Promise<void> {
     const { spec, send } = this.#options;
+    this.#told = { options: message.options, userConfig: message.userConfig ?? this.#told.userConfig };
     this.replica.setLimit(message.options.maxOngoingRequests);
     this.replica.identity.worldSize = message.options.worldSize;
     try {
@@ -198,7 +218,7 @@ export class ReplicaHost {
   }
 
   #watchRoutingStats(): void {
-    const { clock, log, send, spec } = this.#options;
+    const { clock, log, spec } = this.#options;
     const read = routingStatsOf(this.#instance!);
     if (read === undefined || this.#isAbandoned || this.#stopping !== undefined) return;
     this.#routingStats = new RoutingStats({
@@ -206,18 +226,18 @@ export class ReplicaHost {
       log,
       ...spec.options.routingStats,
       read: () => this.#options.residence.run(this.replica.identity, read),
-      report: (stats) => send({ type: "routing-stats", stats }),
+      report: (stats) => this.#announce({ type: "routing-stats", stats }),
     });
     this.#routingStats.start();
   }
 
   #watchMemory(): void {
-    const { clock, send, spec } = this.#options;
+    const { clock, spec } = this.#options;
     const limitMb = spec.options.maxMemoryMb;
     const memoryMb = this.#options.memoryMb?.();
     if (limitMb === undefined || memoryMb === undefined || this.#stopping !== undefined) return;
     if (memoryMb > limitMb) {
-      send({ type: "worn-out", reason: `it uses ${Math.round(memoryMb)} MB, over maxMemoryMb (${limitMb})` });
+      this.#announce({ type: "worn-out", reason: `it uses ${Math.round(memoryMb)} MB, over maxMemoryMb (${limitMb})` });
       return;
     }
     clock.setTimer(MEMORY_PERIOD_MS, () => this.#watchMemory());
@@ -234,6 +254,12 @@ export class ReplicaHost {
     } finally {
       timer.cancel();
     }
+  }
+
+  /** Says what holds until it is said anew. */
+  #announce(message: Announcement): void {
+    this.#announced.set(message.type, message);
+    this.#options.send(message);
   }
 
   #reside<T>(fn: () => Promise<T>): Promise<T> {

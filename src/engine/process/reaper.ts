@@ -1,21 +1,44 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 
 /**
  * Waits until the pipe to its driver ends, which it does however the driver ends; then gives replicas a second to leave
  * by themselves and kills what is left of their process groups, and removes the directory of the sockets.
+ *
+ * With a third argument, what runs is left to the next driver for so many seconds: whose reaper has written its number
+ * into the directory meanwhile looks after it from then on. By then a number may be another process's, so only groups are
+ * killed whose first process has its mark on its command line.
  */
 const SCRIPT = `
 trap '' INT TERM HUP QUIT
 groups=""
-while read -r op pid; do
+while read -r op pid mark; do
   case $op in
-    +) groups="$groups $pid" ;;
-    -) rest=""; for g in $groups; do [ "$g" = "$pid" ] || rest="$rest $g"; done; groups=$rest ;;
+    +) groups="$groups $pid:$mark" ;;
+    -) rest=""; for g in $groups; do [ "\${g%%:*}" = "$pid" ] || rest="$rest $g"; done; groups=$rest ;;
+    !) set -- "$1" "$2" 0 ;;
     =) exit 0 ;;
   esac
 done
-[ -z "$groups" ] || sleep 1
-for g in $groups; do kill -9 "-$g"; done 2>/dev/null
+if [ "$3" -gt 0 ]; then
+  waited=0
+  while [ "$waited" -lt "$3" ]; do
+    [ "$(cat "$1/reaper" 2>/dev/null)" = "$$" ] || exit 0
+    sleep 1
+    waited=$((waited + 1))
+  done
+elif [ -n "$groups" ]; then
+  sleep 1
+fi
+for g in $groups; do
+  pid=\${g%%:*}
+  if [ "$3" -gt 0 ]; then
+    args=$(tr '\\0' ' ' <"/proc/$pid/cmdline" || ps -o args= -p "$pid")
+    case $args in *"\${g#*:}"*) ;; *) continue ;; esac
+  fi
+  kill -9 "-$pid"
+done 2>/dev/null
 rm -rf -- "$1"
 rmdir -- "$2" 2>/dev/null
 `;
@@ -29,12 +52,17 @@ rmdir -- "$2" 2>/dev/null
 export class Reaper {
   readonly #directory: string;
   readonly #parent: string;
+  readonly #graceS: number;
   #child: ChildProcess | undefined = undefined;
 
-  /** @param directory removed at the end, and its parent if that is empty then. */
-  constructor(directory: string, parent: string) {
+  /**
+   * @param directory removed at the end, and its parent if that is empty then.
+   * @param graceS how long what runs may wait for another driver. @default 0
+   */
+  constructor(directory: string, parent: string, graceS = 0) {
     this.#directory = directory;
     this.#parent = parent;
+    this.#graceS = graceS;
   }
 
   get pid(): number | undefined {
@@ -51,13 +79,20 @@ export class Reaper {
    *
    * The first one starts the reaper, so that the first replica starts up meanwhile: until it is given its bootstrap, which
    * is after this, a replica ends by itself when its driver is gone.
+   *
+   * @param mark stands on the command line of its first process.
    */
-  watch(group: number): void {
-    this.start().stdin!.write(`+ ${group}\n`);
+  watch(group: number, mark = ""): void {
+    this.start().stdin!.write(`+ ${group} ${mark}\n`);
   }
 
   forget(group: number): void {
     this.#child?.stdin!.write(`- ${group}\n`);
+  }
+
+  /** There is to be no other driver: what runs ends with this process, whatever was said before. */
+  forsake(): void {
+    this.#child?.stdin!.write("!\n");
   }
 
   /** Ends it when nothing is left to clean up. Resolves when it is gone. */
@@ -75,14 +110,19 @@ export class Reaper {
   }
 
   #spawn(): ChildProcess {
-    const child = spawn("/bin/sh", ["-c", SCRIPT, "heliostat-reaper", this.#directory, this.#parent], {
-      detached: true,
-      stdio: ["pipe", "ignore", "ignore"],
-      cwd: "/",
-      env: { PATH: "/usr/bin:/bin" },
-    });
+    const child = spawn(
+      "/bin/sh",
+      ["-c", SCRIPT, "heliostat-reaper", this.#directory, this.#parent, String(this.#graceS)],
+      {
+        detached: true,
+        stdio: ["pipe", "ignore", "ignore"],
+        cwd: "/",
+        env: { PATH: "/usr/bin:/bin" },
+      },
+    );
     child.on("error", () => {});
     child.stdin.on("error", () => {});
+    if (this.#graceS > 0 && child.pid !== undefined) writeFileSync(join(this.#directory, "reaper"), String(child.pid));
     child.unref();
     (child.stdin as unknown as { unref(): void }).unref();
     return child;

@@ -30,7 +30,7 @@ function deadPid(): number {
 }
 
 test("only this user can enter it, and it is removed with all that is in it", () => {
-  const directory = new RuntimeDirectory(root);
+  const directory = RuntimeDirectory.make(root);
   expect(directory.parent).toBe(parentOf());
   for (const path of [directory.path, directory.parent]) expect(statSync(path).mode & 0o777).toBe(0o700);
   writeFileSync(directory.file("c.sock"), "");
@@ -41,7 +41,7 @@ test("only this user can enter it, and it is removed with all that is in it", ()
 });
 
 test("instances have a directory each, and the last one removes the place", () => {
-  const [first, second] = [new RuntimeDirectory(root), new RuntimeDirectory(root)];
+  const [first, second] = [RuntimeDirectory.make(root), RuntimeDirectory.make(root)];
   expect(first.path).not.toBe(second.path);
   first.remove();
   expect(existsSync(second.path)).toBe(true);
@@ -52,17 +52,17 @@ test("instances have a directory each, and the last one removes the place", () =
 test.each([0o755, 0o750, 0o701, 0o777])("a place that others can enter (mode %o) is refused", (mode) => {
   mkdirSync(parentOf());
   chmodSync(parentOf(), mode);
-  expect(() => new RuntimeDirectory(root)).toThrow(/must be a directory that only this user can enter/);
+  expect(() => RuntimeDirectory.make(root)).toThrow(/must be a directory that only this user can enter/);
   expect(readdirSync(parentOf())).toEqual([]);
 });
 
 test("a file or a link in its place is refused", () => {
   writeFileSync(parentOf(), "");
-  expect(() => new RuntimeDirectory(root)).toThrow();
+  expect(() => RuntimeDirectory.make(root)).toThrow();
   rmSync(parentOf());
   mkdirSync(join(root, "elsewhere"), { mode: 0o700 });
   symlinkSync(join(root, "elsewhere"), parentOf());
-  expect(() => new RuntimeDirectory(root)).toThrow(/must be a directory that only this user can enter/);
+  expect(() => RuntimeDirectory.make(root)).toThrow(/must be a directory that only this user can enter/);
   expect(readdirSync(join(root, "elsewhere"))).toEqual([]);
 });
 
@@ -73,7 +73,7 @@ test("a place of another user is refused", () => {
   // As if this process ran for the other user, whose place this user has made first.
   process.getuid = () => uid + 1;
   try {
-    expect(() => new RuntimeDirectory(root)).toThrow(/must be a directory that only this user can enter/);
+    expect(() => RuntimeDirectory.make(root)).toThrow(/must be a directory that only this user can enter/);
   } finally {
     process.getuid = getuid;
   }
@@ -88,14 +88,14 @@ test("what dead processes left is removed, what living ones have is not", () => 
     mkdirSync(path);
     writeFileSync(join(path, "r1.sock"), "");
   }
-  const directory = new RuntimeDirectory(root);
+  const directory = RuntimeDirectory.make(root);
   expect([stale, living, other, directory.path].map((path) => existsSync(path))).toEqual([false, true, true, true]);
 });
 
 test("instances may come and go at the same time", async () => {
   const script = `
     const { RuntimeDirectory } = await import(${JSON.stringify(new URL("./runtime-directory.ts", import.meta.url).href)});
-    for (let i = 0; i < 300; i++) new RuntimeDirectory(${JSON.stringify(root)}).remove();
+    for (let i = 0; i < 300; i++) RuntimeDirectory.make(${JSON.stringify(root)}).remove();
   `;
   const codes = await Promise.all(
     [1, 2, 3].map(async () => {
@@ -111,5 +111,5 @@ test("instances may come and go at the same time", async () => {
 });
 
 test("a place with too long a name for sockets says what to do", () => {
-  expect(() => new RuntimeDirectory(join(root, "x".repeat(100)))).toThrow(/Set TMPDIR to a shorter one/);
+  expect(() => RuntimeDirectory.make(join(root, "x".repeat(100)))).toThrow(/Set TMPDIR to a shorter one/);
 });

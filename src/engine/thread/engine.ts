@@ -82,7 +82,14 @@ class ThreadReplica implements ReplicaProcess {
     });
     const { target: _, ...sent } = spec;
     const bootstrap = encodeBootstrap(
-      { controlPath: control.path, token: context.token, socketPath, driverPid: process.pid, spec: sent },
+      {
+        controlPath: control.path,
+        token: context.token,
+        socketPath,
+        driverPid: process.pid,
+        adoptionMs: 0,
+        spec: sent,
+      },
       context.formats,
     );
     this.#worker = new Worker(replicaMain, {

@@ -1,8 +1,8 @@
-import { HandleReference } from "../../core/deployment/spec.ts";
-import { formats } from "../../formats/formats.ts";
-import type { FormatTable } from "../../wire/codec/format.ts";
-import { ByteReader } from "../../wire/codec/reader.ts";
-import { ByteWriter } from "../../wire/codec/writer.ts";
+import { HandleReference } from "../core/deployment/spec.ts";
+import { formats } from "./formats.ts";
+import type { FormatTable } from "../wire/codec/format.ts";
+import { ByteReader } from "../wire/codec/reader.ts";
+import { ByteWriter } from "../wire/codec/writer.ts";
 
 /** Formats in which the handles among constructor arguments stay what they are in a spec: references. */
 export function specFormats(): FormatTable {

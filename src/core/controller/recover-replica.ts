@@ -1,0 +1,88 @@
+import type { ReplicaReport } from "../contracts/control-messages.ts";
+import type { ReplicaSpec } from "../deployment/spec.ts";
+import { structurallyEqual } from "../deployment/structural-equality.ts";
+import type { ReplicaAddress } from "../router/snapshot.ts";
+import { EXIT_TIMEOUT_MS, withReplica, type DeploymentState, type ReplicaRecord } from "./deployment-state.ts";
+import { newHealth } from "./health.ts";
+import { liveOptionsOf, type DeploymentTarget } from "./target.ts";
+
+/** A replica that a controller before this one has started, and whose process runs. */
+export interface FoundReplica {
+  /** What it was started with. */
+  readonly spec: ReplicaSpec;
+  readonly startedWallMs: number;
+  /** Where it serves; undefined if it has not begun to. */
+  readonly address: ReplicaAddress | undefined;
+}
+
+/** A replica that has not come back by then is taken for hung. As long as user code may block a replica without harm. */
+export const RECOVERY_MS = 30_000;
+
+/** No configuration has this number. */
+const ANOTHER = -1;
+
+/**
+ * The record of a replica that was found, before it has said anything. One that served goes on being called: its callers
+ * did not stop meanwhile either.
+ */
+export function foundRecord(
+  found: FoundReplica,
+  context: { readonly target: DeploymentTarget; readonly generation: number; readonly nowMs: number },
+): ReplicaRecord {
+  const { spec, startedWallMs, address } = found;
+  const { target, generation, nowMs } = context;
+  const fields = {
+    replicaId: spec.replicaId,
+    rank: spec.rank,
+    generation,
+    callees: target.callees,
+    startedMs: nowMs,
+    startedWallMs,
+    // Until it says otherwise: what it does not know it will be told then.
+    told: { live: liveOptionsOf(target), configuration: target.configuration },
+  };
+  if (address === undefined) return { ...fields, state: "STARTING" };
+  return {
+    ...fields,
+    state: "RECOVERING",
+    address,
+    methods: [],
+    modelIds: [],
+    stats: {},
+    readyMs: nowMs,
+    health: { kind: "checking", checks: 0, misses: 0, sentAtMs: nowMs, missAtMs: nowMs + RECOVERY_MS },
+    tellings: 0,
+    condition: { kind: "fit" },
+  };
+}
+
+/** It has come back, and says how far it is. */
+export function recovered(
+  state: DeploymentState,
+  replica: ReplicaRecord,
+  { report, nowMs }: { readonly report: ReplicaReport; readonly nowMs: number },
+): DeploymentState {
+  if (replica.state !== "RECOVERING" && replica.state !== "STARTING") return state;
+  const { ready, isStopping, options: live, userConfig } = report;
+  const { replicaId, rank, generation, callees, startedMs, startedWallMs } = replica;
+  const { options } = state.target.spec;
+  const isConfigured = structurallyEqual(userConfig, options.userConfig);
+  const told = { live, configuration: isConfigured ? state.target.configuration : ANOTHER };
+  const fields = { replicaId, rank, generation, callees, startedMs, startedWallMs, told };
+  if (isStopping) {
+    const killAtMs = nowMs + live.gracefulShutdownTimeoutMs + EXIT_TIMEOUT_MS;
+    return withReplica(state, { ...fields, state: "STOPPING", killAtMs, killed: false });
+  }
+  if (ready === undefined) return withReplica(state, { ...fields, state: "STARTING" });
+  return withReplica(state, {
+    ...fields,
+    state: "RUNNING",
+    ...ready,
+    modelIds: [],
+    stats: {},
+    readyMs: nowMs,
+    health: newHealth(options, nowMs),
+    tellings: 0,
+    condition: { kind: "fit" },
+  });
+}
