@@ -1,4 +1,5 @@
-import type { AdminStatus, InstanceDescription } from "../admin/admin-service.ts";
+import { text } from "node:stream/consumers";
+import type { AdminStatus, InstanceDescription, LogQuery } from "../admin/admin-service.ts";
 import type { ApplicationConfig, CheckedConfig } from "../config/check-config.ts";
 import { adminAddress } from "./admin-address.ts";
 import { CommandError } from "./failure.ts";
@@ -62,6 +63,24 @@ export class AdminClient {
     await this.#ask("POST", path, { body: { targetNumReplicas }, missing });
   }
 
+  /** What the instance and its replicas have written; with `follow` until `signal` aborts, or the instance ends. */
+  async *logs(query: LogQuery, signal: AbortSignal): AsyncGenerator<string> {
+    const { openAnswer } = await import("./open-answer.ts");
+    try {
+      const url = `${this.address}/api/v1/logs?${parametersOf(query)}`;
+      const answer = await openAnswer(url, { headers: this.#headers("text/plain"), signal }).catch((error: unknown) => {
+        throw this.#silent(error);
+      });
+      if (answer.statusCode !== 200)
+        throw this.#refused({ status: answer.statusCode!, body: parsed(await text(answer)) }, undefined);
+      for await (const piece of answer) yield piece as string;
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error instanceof CommandError) throw error;
+      throw new CommandError(`The instance at ${this.address} has broken off: ${reasonOf(error)}.`);
+    }
+  }
+
   async shutdown(): Promise<void> {
     await this.#ask("POST", "/api/v1/shutdown", { body: {} });
   }
@@ -83,25 +102,29 @@ export class AdminClient {
   }
 
   async #send(method: string, path: string, body: unknown): Promise<Answer> {
-    const headers: Record<string, string> = { accept: "application/json" };
+    const headers = this.#headers("application/json");
     if (body !== undefined) headers["content-type"] = "application/json";
-    if (this.#token !== undefined && this.#token !== "") headers["authorization"] = `Bearer ${this.#token}`;
-    let status: number;
-    let text: string;
     try {
       const response = await fetch(`${this.address}${path}`, {
         method,
         headers,
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
-      status = response.status;
-      text = await response.text();
+      return { status: response.status, body: parsed(await response.text()) };
     } catch (error) {
-      throw new CommandError(
-        `Nothing answers at ${this.address} (${reasonOf(error)}). Start an instance with heliostat start, or say with -a or HELIOSTAT_ADDRESS where one is.`,
-      );
+      throw this.#silent(error);
     }
-    return { status, body: parsed(text) };
+  }
+
+  #headers(accept: string): Record<string, string> {
+    const hasToken = this.#token !== undefined && this.#token !== "";
+    return hasToken ? { accept, authorization: `Bearer ${this.#token}` } : { accept };
+  }
+
+  #silent(error: unknown): CommandError {
+    return new CommandError(
+      `Nothing answers at ${this.address} (${reasonOf(error)}). Start an instance with heliostat start, or say with -a or HELIOSTAT_ADDRESS where one is.`,
+    );
   }
 
   #refused({ status, body }: Answer, missing: string | undefined): CommandError {
@@ -120,6 +143,13 @@ export class AdminClient {
 
 function warningsOf(body: unknown): readonly string[] {
   return (body as { readonly warnings?: readonly string[] } | undefined)?.warnings ?? [];
+}
+
+function parametersOf(query: LogQuery): URLSearchParams {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries({ ...query, follow: query.follow ? "1" : undefined }))
+    if (value !== undefined) parameters.set(name, String(value));
+  return parameters;
 }
 
 function parsed(text: string): unknown {

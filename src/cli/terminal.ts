@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { styleText } from "node:util";
 
 type Style = Parameters<typeof styleText>[0];
@@ -10,6 +11,11 @@ export function styled(style: Style, text: string): string {
 /** Writes a result, for programs. */
 export function print(text: string): void {
   process.stdout.write(text);
+}
+
+/** Writes what comes, no faster than it is read. */
+export async function printAll(pieces: AsyncIterable<string>): Promise<void> {
+  for await (const piece of pieces) if (!process.stdout.write(piece)) await once(process.stdout, "drain");
 }
 
 /** Says something to people; results go to stdout instead. */

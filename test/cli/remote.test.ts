@@ -2,6 +2,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, expect, onTestFinished, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
+import { openAdminServer } from "../../src/admin/admin-server.ts";
+import { FakeService } from "../../src/admin/fake-service.ts";
 import { startOfProcess } from "../../src/engine/process/process-mark.ts";
 import { StateDirectory } from "../../src/client/state-directory.ts";
 import type { ServeStatus } from "../../src/core/serve-types.ts";
@@ -39,6 +41,9 @@ test("every command has help, and a wrong command line is 2 with nothing on stdo
     [["deploy", "none.yaml"], "There is no file"],
     [["shutdown"], "shutdown -y"],
     [["status", "-a", "http://"], "http://"],
+    [["logs", "/Model"], "APP/DEPLOYMENT"],
+    [["logs", "--level", "loud"], "debug, info, warn, error"],
+    [["logs", "-n", "many"], "many"],
   ] as const) {
     const { code, stdout, stderr } = await heliostat(args);
     expect({ args, code, stdout, stderr }).toEqual({
@@ -220,4 +225,51 @@ test("C11: status --watch prints again what has changed, until it is interrupted
   expect(await watching.exited).toBe(0);
   const documents = parseAllDocuments(watching.stdout).map((document) => document.toJS() as ServeStatus);
   expect(documents.map(({ applications }) => applications["shop"]!.status)).toEqual(["DEPLOYING", "RUNNING"]);
+});
+
+test("C11: logs asks for what was said, with the token, and shows it", async () => {
+  const service = new FakeService();
+  const admin = await openAdminServer({ host: "127.0.0.1", port: 0, token: "secret", service });
+  try {
+    const args = ["logs", "a b/M", "-n", "7", "--replica", "M#1", "--level", "warn", "-a", admin.url];
+    expect(await heliostat(args, { env: { HELIOSTAT_TOKEN: "secret" } })).toEqual({
+      code: 0,
+      stdout: "one\ntwo\n",
+      stderr: "",
+    });
+    expect(service.asked.map(({ query }) => query)).toEqual([
+      { app: "a b", deployment: "M", replica: "M#1", level: "warn", lines: 7, follow: false },
+    ]);
+    for (const [env, told] of [
+      [{}, "HELIOSTAT_TOKEN"],
+      [{ HELIOSTAT_TOKEN: "wrong" }, "does not take this token"],
+    ] as const)
+      expect(await heliostat(args, { env })).toMatchObject({
+        code: 1,
+        stdout: "",
+        stderr: expect.stringContaining(told),
+      });
+    service.written = broken();
+    expect(
+      await heliostat(["logs", "-f"], { env: { HELIOSTAT_ADDRESS: admin.url, HELIOSTAT_TOKEN: "secret" } }),
+    ).toEqual({
+      code: 1,
+      stdout: "one\n",
+      stderr: expect.stringContaining("has broken off"),
+    });
+  } finally {
+    await admin.close();
+  }
+  const nothing = await heliostat(["logs", "-a", admin.url]);
+  expect(nothing).toMatchObject({
+    code: 1,
+    stdout: "",
+    stderr: expect.stringContaining(`Nothing answers at ${admin.url}`),
+  });
+
+  async function* broken(): AsyncIterable<string> {
+    yield "one\n";
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    throw new Error("the disk is gone");
+  }
 });

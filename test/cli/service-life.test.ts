@@ -80,8 +80,22 @@ it("C11: scale, logs and decisions", async () => {
       .replicas;
   };
   await until(async () => (await replicas()).length === 2, "two replicas", 15_000);
-  expect((await heliostat("logs")).stdout).toContain("shop is open");
-  const follow = new RunningCommand(["logs", "-f"], { cwd });
+  const [{ replicaId }] = (await replicas()) as [{ replicaId: string }];
+  const all = (await heliostat("logs")).stdout;
+  expect(all).toContain(`${replicaId}: shop is open\n`);
+  expect(all).toMatch(/^\d{4}-\S+Z heliostat info: Instance \d+ serves HTTP/m);
+  const ofShop = await heliostat("logs", "shop/Shop", "-a", adminUrl);
+  expect(ofShop.stdout.match(/^Shop#\w+: shop is open$/gm)).toHaveLength(2);
+  expect(ofShop.stdout).not.toContain("heliostat info:");
+  expect((await heliostat("logs", "shop", "--replica", replicaId)).stdout).toBe(`${replicaId}: shop is open\n`);
+  expect((await heliostat("logs", "shop", "--level", "error")).stdout).toBe("");
+  expect((await heliostat("logs", "-n", "1")).stdout.match(/\n/g)).toHaveLength(1);
+  for (const [of, there] of [
+    ["none", 'There are: "shop"'],
+    ["shop/None", 'It has: "Shop"'],
+  ] as const)
+    expect(await heliostat("logs", of)).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining(there) });
+  const follow = new RunningCommand(["logs", "shop", "-f"], { cwd });
   await until(() => follow.stdout.includes("shop is open"), "it shows what was", 10_000);
   await heliostat("call", "shop.say", '"said later"');
   await until(() => follow.stdout.includes("said later"), "it shows what comes", 10_000);
@@ -130,10 +144,20 @@ it("C12: after kill -9 the replicas go on, also those that were asked for by han
 });
 
 it("C7: shutdown asks, and ends everything", async () => {
+  const follow = new RunningCommand(["logs", "-f"], { cwd });
+  await until(() => follow.stdout.includes("shop is open"), "it follows", 10_000);
   expect(await heliostat("shutdown")).toMatchObject({ code: 2, stderr: expect.stringContaining("shutdown -y") });
   expect((await heliostat("shutdown", "-y")).code).toBe(0);
   await until(() => !isRunning(pid), "the instance has ended");
   expect(await heliostat("call", "shop.add", "1", "2", "-a", adminUrl)).toMatchObject({ code: 1 });
+  expect(await follow.exited).toBe(0);
+  expect(follow.stderr).toContain("has ended");
+  expect(follow.stdout).toMatch(/heliostat info: Instance \d+ ends: a shutdown was asked for/);
+  const left = await heliostat("logs");
+  expect(left).toMatchObject({ code: 0, stderr: expect.stringContaining("No instance runs.") });
+  expect(left.stdout).toContain("ends: a shutdown was asked for");
+  expect((await heliostat("logs", "shop/Shop", "-f")).stdout).toMatch(/^Shop#\w+: said later$/m);
+  expect(await heliostat("logs", "none")).toMatchObject({ code: 1, stderr: expect.stringContaining('"shop"') });
   // Logs stay, for whoever wants to know why.
   expect(readdirSync(join(cwd, "state/heliostat")).toSorted()).toEqual(["logs"]);
 });

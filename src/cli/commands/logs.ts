@@ -1,100 +1,83 @@
-import { createReadStream, existsSync, readdirSync } from "node:fs";
-import { createInterface } from "node:readline";
-import { basename, join } from "node:path";
-import { setTimeout as wait } from "node:timers/promises";
+import { existsSync } from "node:fs";
 import type { Command } from "commander";
+import type { LogQuery } from "../../admin/admin-service.ts";
+import { StateDirectory } from "../../client/state-directory.ts";
+import { LOG_LEVELS, type LogLevel } from "../../observe/log.ts";
 import { addressOption } from "../admin-address.ts";
 import { AdminClient } from "../admin-client.ts";
 import { CommandError } from "../failure.ts";
+import { printAll, say } from "../terminal.ts";
 
 interface LogsFlags {
-  readonly follow?: true;
+  readonly follow?: boolean;
+  readonly lines: number;
   readonly replica?: string;
-  readonly level?: Level;
+  readonly level: LogLevel;
   readonly address?: string;
 }
-
-const LEVELS = ["debug", "info", "warn", "error"] as const;
-type Level = (typeof LEVELS)[number];
-/** How often a followed file is looked at. */
-const LOOK_MS = 100;
-/** A line of a replica: `Model#abc123 warn: …`. */
-const LINE = /^(\S+?)(#\S+)? (debug|info|warn|error): /;
 
 export function addLogs(root: Command): void {
   root
     .command("logs")
     .description("Show what an instance and its replicas have written.")
-    .argument("[of]", "APP[/DEPLOYMENT]: only lines of its replicas")
+    .argument("[of]", "APP[/DEPLOYMENT]: only what its replicas have written")
     .option("-f, --follow", "go on with what comes")
-    .option("--replica <id>", "only lines of this replica")
-    .option("--level <level>", `only lines from this level on: ${LEVELS.join(", ")}`, levelOf)
+    .option("-n, --lines <count>", "how many of the newest lines", linesOf, 1_000)
+    .option("--replica <id>", "only what this replica has written")
+    .option("--level <level>", `only lines from this level on: ${LOG_LEVELS.join(", ")}`, levelOf, "debug" as const)
     .addOption(addressOption())
     .action(logs);
 }
 
-async function logs(of: string | undefined, { follow, replica, level, address }: LogsFlags): Promise<void> {
+async function logs(of: string | undefined, { address, follow = false, ...flags }: LogsFlags): Promise<void> {
+  const [app, deployment] = partsOf(of);
+  const query: LogQuery = { app, deployment, replica: flags.replica, level: flags.level, lines: flags.lines, follow };
   const client = new AdminClient(address);
-  const { stateDirectory } = await client.describe();
-  if (stateDirectory === undefined)
-    throw new CommandError(
-      `What runs at ${client.address} writes to the terminal of heliostat run, and keeps no logs.`,
-    );
-  const { LOG_FILE, LOGS_FOLDER } = await import("../../instance/logs/log-folder.ts");
-  const file = join(stateDirectory, LOG_FILE);
-  if (!existsSync(file)) throw new CommandError(`There is no ${file}: the logs of an instance are on its own machine.`);
-  const replicas = of === undefined ? undefined : await replicasOf(client, of);
-  const isWanted = (line: string, writer: string): boolean => {
-    const [, name = "", suffix = "", at = "info"] = LINE.exec(line) ?? [];
-    const who = writer === "instance" ? name + suffix : writer;
-    if (replica !== undefined && who !== replica) return false;
-    if (replicas !== undefined && !replicas.has(who)) return false;
-    return level === undefined || LEVELS.indexOf(at as Level) >= LEVELS.indexOf(level);
-  };
+  if ((await isDead(client, address)) && (await showKept(query))) return;
   const ended = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => ended.abort());
-  const positions = new Map<string, number>();
-  do {
-    for (const each of filesIn(join(stateDirectory, LOGS_FOLDER))) {
-      const writer = decodeURIComponent(basename(each, ".log"));
-      positions.set(each, await show(each, positions.get(each) ?? 0, (line) => isWanted(line, writer)));
-    }
-    if (follow === true) await wait(LOOK_MS, undefined, { signal: ended.signal }).catch(() => {});
-  } while (follow === true && !ended.signal.aborted);
+  const end = (): void => ended.abort();
+  process.once("SIGINT", end).once("SIGTERM", end);
+  await printAll(client.logs(query, ended.signal));
+  process.removeListener("SIGINT", end).removeListener("SIGTERM", end);
+  if (follow && !ended.signal.aborted) say(`The instance at ${client.address} has ended.`);
 }
 
-function filesIn(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".log"))
-    .toSorted()
-    .map((name) => join(folder, name));
+/** Whether the instance of this machine is meant, and none runs. */
+async function isDead(client: AdminClient, address: string | undefined): Promise<boolean> {
+  if (address !== undefined && address !== "") return false;
+  return new StateDirectory().record() === undefined && !(await client.answers());
 }
 
-/** @returns where it has read to: the end of the last whole line. */
-async function show(file: string, start: number, isWanted: (line: string) => boolean): Promise<number> {
-  let position = start;
-  const lines = createInterface({ input: createReadStream(file, { start }), crlfDelay: Infinity });
-  for await (const line of lines) {
-    position += Buffer.byteLength(line) + 1;
-    if (isWanted(line)) process.stdout.write(`${line}\n`);
-  }
-  return position;
+/** Shows what an instance that has ended has left. @returns whether there was one */
+async function showKept(query: LogQuery): Promise<boolean> {
+  const [{ LogFolder, LOGS_FOLDER }, { systemClock }] = await Promise.all([
+    import("../../instance/logs/log-folder.ts"),
+    import("../../engine/system-clock.ts"),
+  ]);
+  const folder = new LogFolder(new StateDirectory().file(LOGS_FOLDER), systemClock);
+  if (!existsSync(folder.ownPath)) return false;
+  const missing = folder.missing(query);
+  if (missing !== undefined) throw new CommandError(missing);
+  say(`No instance runs. This is what the last one has left in ${folder.path}:`);
+  await printAll(folder.lines({ ...query, follow: false }, new AbortController().signal));
+  return true;
 }
 
-/** Ids of the replicas that run now, of an application or one of its deployments. */
-async function replicasOf(client: AdminClient, of: string): Promise<ReadonlySet<string>> {
-  const [app = "", deployment] = of.split("/");
-  const { applications } = await client.status();
-  const deployments = applications[app]?.deployments;
-  if (deployments === undefined) throw new CommandError(`There is no application "${app}" at ${client.address}.`);
-  if (deployment !== undefined && !(deployment in deployments))
-    throw new CommandError(`Application "${app}" has no deployment "${deployment}".`);
-  const wanted = deployment === undefined ? Object.values(deployments) : [deployments[deployment]!];
-  return new Set(wanted.flatMap(({ replicas }) => replicas.map(({ replicaId }) => replicaId)));
+function partsOf(of: string | undefined): [app: string | undefined, deployment: string | undefined] {
+  const [, app, deployment] = /^([^/]+)(?:\/(.+))?$/.exec(of ?? "") ?? [];
+  if (of !== undefined && app === undefined)
+    throw new CommandError(`"${of}" must be APP or APP/DEPLOYMENT, such as default/Model.`, 2);
+  return [app, deployment];
 }
 
-function levelOf(word: string): Level {
-  if (!LEVELS.includes(word as Level))
-    throw new CommandError(`"${word}" is no level: write one of ${LEVELS.join(", ")}.`, 2);
-  return word as Level;
+function linesOf(word: string): number {
+  if (!/^\d{1,6}$/.test(word) || Number(word) > 100_000)
+    throw new CommandError(`The number of lines must be an integer from 0 to 100000, not "${word}".`, 2);
+  return Number(word);
+}
+
+function levelOf(word: string): LogLevel {
+  const level = LOG_LEVELS.find((each) => each === word);
+  if (level === undefined) throw new CommandError(`"${word}" is no level: write one of ${LOG_LEVELS.join(", ")}.`, 2);
+  return level;
 }
