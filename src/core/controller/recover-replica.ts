@@ -4,7 +4,7 @@ import { structurallyEqual } from "../deployment/structural-equality.ts";
 import type { ReplicaAddress } from "../router/snapshot.ts";
 import { EXIT_TIMEOUT_MS, withReplica, type DeploymentState, type ReplicaRecord } from "./deployment-state.ts";
 import { newHealth } from "./health.ts";
-import { liveOptionsOf, type DeploymentTarget } from "./target.ts";
+import { calleesOf, liveOptionsOf, type DeploymentTarget } from "./target.ts";
 
 /** A replica that a controller before this one has started, and whose process runs. */
 export interface FoundReplica {
@@ -35,7 +35,7 @@ export function foundRecord(
     replicaId: spec.replicaId,
     rank: spec.rank,
     generation,
-    callees: target.callees,
+    callees: calleesOf(spec.app, spec.initArgs),
     startedMs: nowMs,
     startedWallMs,
     // Until it says otherwise: what it does not know it will be told then.

@@ -74,7 +74,8 @@ export function replicaSpecOf(
   };
 }
 
-function calleesOf(app: string, initArgs: readonly unknown[]): readonly string[] {
+/** The deployments of an application to which its arguments hold handles. */
+export function calleesOf(app: string, initArgs: readonly unknown[]): readonly string[] {
   const found = new Set<string>();
   const seen = new Set<object>();
   const visit = (value: unknown): void => {

@@ -92,6 +92,20 @@ test("what dead processes left is removed, what living ones have is not", () => 
   expect([stale, living, other, directory.path].map((path) => existsSync(path))).toEqual([false, true, true, true]);
 });
 
+test("one that is kept is nobody's to remove but its own, and is found again", () => {
+  const kept = RuntimeDirectory.make(root, { isKept: true });
+  kept.writeToken(new Uint8Array([1, 2]));
+  RuntimeDirectory.make(root).remove();
+  const left = RuntimeDirectory.left(kept.path)!;
+  expect([left.path, left.parent, left.hasToken]).toEqual([kept.path, kept.parent, true]);
+  expect([...left.readToken()]).toEqual([1, 2]);
+  chmodSync(kept.path, 0o755);
+  expect(RuntimeDirectory.left(kept.path)).toBeUndefined();
+  left.remove();
+  expect(RuntimeDirectory.left(kept.path)).toBeUndefined();
+  expect(existsSync(parentOf())).toBe(false);
+});
+
 test("instances may come and go at the same time", async () => {
   const script = `
     const { RuntimeDirectory } = await import(${JSON.stringify(new URL("./runtime-directory.ts", import.meta.url).href)});
