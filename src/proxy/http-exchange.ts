@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Exchange, ExchangeListener, ResponseHead } from "../core/http/exchange.ts";
 import { errorText } from "../core/error-text.ts";
 import { HeliostatError } from "../core/errors.ts";
+import { threadMemory } from "../transport/thread-memory.ts";
 import { errorReply, plain } from "./error-reply.ts";
 import { closeSlowly } from "./close-slowly.ts";
 import type { HeadFields } from "./request-head.ts";
@@ -97,6 +98,7 @@ export class HttpExchange implements ExchangeListener {
   write(chunk: Buffer): void {
     if (this.#isOver) return;
     this.#bodyBytes += chunk.byteLength;
+    threadMemory.streamed(chunk.byteLength);
     if (this.#bodyBytes > this.#settings.maxBodyBytes) this.#refuseBody();
     else if (!this.#exchange!.write(chunk)) this.#request.pause();
   }

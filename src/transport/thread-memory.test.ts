@@ -39,6 +39,14 @@ test("what is young is collected after every few megabytes of large frames that 
   expect(collections()).toBe(11);
 });
 
+test("the pieces of a stream count too, however small", () => {
+  const { memory, collections } = open(0.3);
+  for (let i = 0; i < 1_398; i++) memory.streamed(6_000);
+  expect(collections()).toBe(0);
+  memory.streamed(6_000);
+  expect(collections()).toBe(1);
+});
+
 test("a collector that takes long is asked less often, and more often again when it is quick", () => {
   const opened = open(5);
   const { memory, collections } = opened;

@@ -19,7 +19,7 @@ const SLOW_MS = 2;
 const PRIMING_BYTES = 33_423_360;
 
 /**
- * Memory for the large frames of a thread.
+ * Memory for the large frames of a thread, and an eye on the pieces of its streams.
  *
  * What arrives is given to users, so it can serve again only when the collector has found that nobody has it any more.
  * Left alone, V8 looks for that after 64 MB, and looks through the whole heap, which takes several times as long as
@@ -45,7 +45,15 @@ export class ThreadMemory extends SlabPool implements FrameMemory {
 
   /** So many bytes have come, or are about to, in memory of their own. */
   arrived(bytes: number): void {
-    if (bytes <= LARGE_BYTES) return;
+    if (bytes > LARGE_BYTES) this.#count(bytes);
+  }
+
+  /** Each piece is small, but of an upload there are so many that V8's 64 MB are soon full. */
+  override streamed(bytes: number): void {
+    this.#count(bytes);
+  }
+
+  #count(bytes: number): void {
     this.#arrivedBytes += bytes;
     if (this.#arrivedBytes < this.#intervalBytes) return;
     this.#arrivedBytes = 0;

@@ -310,7 +310,10 @@ export class CallerSession implements ReplicaClient, LaneOwner {
   }
 
   #value(reader: ByteReader, flags: number, call: Call, isWhole: boolean): unknown {
-    if (flags & ReplyFlag.EXCHANGE) return readReply(reader, flags, call, isWhole);
+    if (flags & ReplyFlag.EXCHANGE) {
+      if (!isWhole && !reader.owned) this.#small.transport.memory.streamed(reader.end - reader.at);
+      return readReply(reader, flags, call, isWhole);
+    }
     return reader.at === reader.end ? undefined : this.#context.formats.byNumber((flags >> 4) & 3).decode(reader);
   }
 

@@ -10,6 +10,8 @@ export interface FrameMemory {
   give(slab: Uint8Array): void;
   /** Something small was sent. */
   age(): void;
+  /** So many bytes of a stream have come, in memory of their own: small each time, but there may be many. */
+  streamed(bytes: number): void;
 }
 
 /** A slab for small frames. */
@@ -68,6 +70,8 @@ export class SlabPool implements FrameMemory {
       while (this.#largeBytes > MAX_LARGE_BYTES) this.#largeBytes -= this.#large.shift()!.length;
     }
   }
+
+  streamed(_bytes: number): void {}
 
   age(): void {
     if (this.#largeBytes === 0 || ++this.#smallFlushes < SMALL_FLUSHES) return;

@@ -70,6 +70,7 @@ export class IncomingHttp extends IncomingRequest implements IncomingExchange {
     const isText = (flags & PartFlag.TEXT) !== 0;
     if (isText && !this.isWebSocket) throw new ProtocolError("A text message came for a plain HTTP request.");
     if (this.onPart === undefined) return;
+    if (!isText && !reader.owned) this.session.lane().transport.memory.streamed(bytes);
     this.onPart({ data: isText ? reader.utf8(reader.end - reader.at) : readBytes(reader), bytes });
   }
 

@@ -51,9 +51,9 @@ describe.skipIf(!hasCurl)("curl", () => {
     clearInterval(watching);
     const answer = JSON.parse(stdout) as { size: number; peakMb: number };
     expect(answer.size).toBe(size);
-    // What a young heap grows by is the same for a quarter of the size.
-    expect(peak - before.proxy, "more memory in the proxy").toBeLessThan(150);
-    expect(answer.peakMb - before.replica, "more memory in the replica").toBeLessThan(150);
+    // Left alone, V8 lets 64 MB of buffers gather; and a heap that is young grows.
+    expect(peak - before.proxy, "more memory in the proxy").toBeLessThan(80);
+    expect(answer.peakMb - before.replica, "more memory in the replica").toBeLessThan(80);
   });
 
   it("gets events, heads and answers to HTTP/1.0 and to an offer of HTTP/2", async () => {
