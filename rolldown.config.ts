@@ -1,7 +1,7 @@
 import { defineConfig } from "rolldown";
 
 /**
- * What the package consists of: two entry points for users, one for each kind of replica, and what they share
+ * What the package consists of: entry points for users, one for each kind of process, and what they share
  * (docs/decisions/0008-the-package-is-bundled.md).
  */
 export default defineConfig({
@@ -13,6 +13,7 @@ export default defineConfig({
     // The command line, and what loads the user's module for it.
     heliostat: "src/cli/heliostat.ts",
     "builder-main": "src/app/builder/builder-main.ts",
+    "proxy-main": "src/app/proxies/proxy-main.ts",
     "instance-main": "src/instance/instance-main.ts",
     "thread-replica-main": "src/engine/thread/thread-replica-main.ts",
   },

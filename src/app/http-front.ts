@@ -1,18 +1,14 @@
-import type { Clock } from "../core/contracts/clock.ts";
 import type { Log } from "../core/contracts/log.ts";
 import type { ApplicationSpec } from "../core/deployment/spec.ts";
 import { resolveHttpOptions, type ResolvedHttpOptions } from "../core/deployment/run-options.ts";
 import { ConfigError } from "../core/errors.ts";
-import type { OpenExchange } from "../core/http/exchange.ts";
 import type { HttpOptions, ServeStatus } from "../core/serve-types.ts";
-import type { Proxy } from "../proxy/proxy.ts";
 import type { Route } from "../proxy/route-table.ts";
+import type { HttpProxy, OpenProxy } from "./proxies/http-proxy.ts";
 
 export interface HttpFrontOptions {
-  readonly clock: Clock;
   readonly log: Log;
-  /** Opens an exchange with whatever runs the application. */
-  readonly openExchange: OpenExchange;
+  readonly openProxy: OpenProxy;
 }
 
 /** The HTTP side of what runs here: which application answers at which prefix, and the proxy, once there is something to serve. */
@@ -22,20 +18,21 @@ export class HttpFront {
   readonly #prefixes = new Map<string, string>();
   readonly #routes = new Map<string, Route>();
   #http: ResolvedHttpOptions | undefined = undefined;
-  #proxy: Proxy | undefined = undefined;
-  #opening: Promise<Proxy> | undefined = undefined;
+  #proxy: HttpProxy | undefined = undefined;
+  #opening: Promise<HttpProxy> | undefined = undefined;
 
   constructor(options: HttpFrontOptions) {
     this.#options = options;
   }
 
-  get proxy(): Proxy | undefined {
+  get proxy(): HttpProxy | undefined {
     return this.#proxy;
   }
 
   get status(): ServeStatus["proxies"] {
     const proxy = this.#proxy;
-    return proxy === undefined ? [] : [{ nodeId: "local", url: proxy.url, pid: process.pid, status: proxy.status }];
+    if (proxy === undefined) return [];
+    return proxy.processes.map(({ pid, status }) => ({ nodeId: "local", url: proxy.url, pid, status }));
   }
 
   /**
@@ -70,7 +67,7 @@ export class HttpFront {
   }
 
   /** Opens the port, unless it is open: then other options than its own are warned of. */
-  async open(http: HttpOptions | undefined): Promise<Proxy> {
+  async open(http: HttpOptions | undefined): Promise<HttpProxy> {
     const resolved = resolveHttpOptions(http ?? {}, "http");
     if (this.#opening !== undefined) {
       const proxy = await this.#opening;
@@ -78,8 +75,7 @@ export class HttpFront {
       return proxy;
     }
     this.#http = resolved;
-    // Loaded when it is needed: a driver without HTTP does without node:http and all of this.
-    this.#opening = import("../proxy/proxy.ts").then(({ Proxy }) => Proxy.open({ ...this.#options, http: resolved }));
+    this.#opening = this.#options.openProxy(resolved);
     try {
       return (this.#proxy = await this.#opening);
     } catch (error) {
@@ -88,22 +84,23 @@ export class HttpFront {
     }
   }
 
-  /** The application runs: requests go to it, or no longer do if it has no HTTP any more. */
-  publish(spec: ApplicationSpec): void {
+  /** The application runs: from when this resolves requests go to it, or no longer do if it has no HTTP any more. */
+  async publish(spec: ApplicationSpec): Promise<void> {
     if (!answersHttp(spec)) {
-      this.remove(spec.name);
+      await this.remove(spec.name);
       return;
     }
     const backpressure = Object.fromEntries(
       spec.deployments.map(({ name, options }) => [name, options.backpressure] as const),
     );
     this.#routes.set(spec.name, { app: spec.name, prefix: spec.routePrefix!, backpressure });
-    this.#push();
+    await this.#push();
   }
 
-  remove(app: string): void {
+  /** From when this resolves, no request goes to the application. */
+  async remove(app: string): Promise<void> {
     this.#prefixes.delete(app);
-    if (this.#routes.delete(app)) this.#push();
+    if (this.#routes.delete(app)) await this.#push();
   }
 
   /** Takes nothing new and lets what was accepted finish, for so long at most. */
@@ -121,8 +118,8 @@ export class HttpFront {
     this.#proxy = undefined;
   }
 
-  #push(): void {
-    this.#proxy?.setRoutes([...this.#routes.values()]);
+  async #push(): Promise<void> {
+    await this.#proxy?.setRoutes([...this.#routes.values()]);
   }
 
   #warnOfOther(given: HttpOptions, wanted: ResolvedHttpOptions): void {

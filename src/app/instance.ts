@@ -27,6 +27,7 @@ import type { SharedMemory } from "../wire/shared-memory.ts";
 import { Sharing } from "../wire/sharing.ts";
 import type { Transport } from "../wire/transport.ts";
 import type { WireContext } from "../wire/wire-context.ts";
+import type { OpenProxy } from "./proxies/http-proxy.ts";
 
 /** Lets a process in that only calls: `send` leads to it, and what it says and its end go to the guest. */
 export type Welcome = (send: (message: ControllerMessage) => void) => Guest;
@@ -41,6 +42,8 @@ export interface Platform {
   readonly poller?: Poller | undefined;
   /** Where other processes of this user find its sockets. @default they cannot */
   readonly runtimeDirectory?: string | undefined;
+  /** Serves HTTP in processes of their own. @default there are none */
+  readonly openProxies?: OpenProxy | undefined;
   /** Takes care of processes that come to call. Called once. */
   receiveGuests?(welcome: Welcome): void;
   /** What runs ends with this process, though it was to outlive it. */
@@ -123,6 +126,11 @@ export class Instance {
   /** Where other processes of this user find it; an instance in memory cannot be reached. */
   get runtimeDirectory(): string | undefined {
     return this.#platform.runtimeDirectory;
+  }
+
+  /** Opens proxies in processes of their own, which end with this instance; an instance in memory has none. */
+  get openProxies(): OpenProxy | undefined {
+    return this.#platform.openProxies;
   }
 
   /** Deploys and gives a handle to the ingress. */

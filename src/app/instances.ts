@@ -1,18 +1,21 @@
 import type { ApplicationSpec } from "../core/deployment/spec.ts";
 import { buildApplication } from "../core/deployment/application.ts";
-import { resolveRunOptions } from "../core/deployment/run-options.ts";
-import { DeploymentUnavailableError } from "../core/errors.ts";
+import { type ResolvedHttpOptions, resolveRunOptions } from "../core/deployment/run-options.ts";
+import { ConfigError, DeploymentUnavailableError } from "../core/errors.ts";
 import type { Caller } from "../core/handle/caller.ts";
 import type { Handle } from "../core/handle/handle.ts";
-import type { RunOptions, ServeStatus } from "../core/serve-types.ts";
+import type { HttpOptions, RunOptions, ServeStatus } from "../core/serve-types.ts";
 import { Instance } from "./instance.ts";
 import { systemClock } from "../engine/system-clock.ts";
 import { stderrLog } from "../observe/log.ts";
 import { answersHttp, HttpFront } from "./http-front.ts";
 import { memoryPlatform, processPlatform } from "./platforms.ts";
+import type { HttpProxy } from "./proxies/http-proxy.ts";
 import { SignalHandler } from "./signal-handler.ts";
 
 type Where = "processes" | "memory";
+
+const log = stderrLog("warn", "heliostat");
 
 /** What runs in this driver: one instance over processes, one in memory, each opened when it is first needed. */
 export class Instances {
@@ -20,11 +23,7 @@ export class Instances {
   readonly #ready = new Map<Where, Instance>();
   /** Which instance runs an application. */
   readonly #apps = new Map<string, { readonly where: Where; readonly spec: ApplicationSpec }>();
-  readonly #front = new HttpFront({
-    clock: systemClock,
-    log: stderrLog("warn", "heliostat"),
-    openExchange: (app, options, listener) => this.#instanceOf(app).openExchange(app, options, listener),
-  });
+  readonly #front = new HttpFront({ log, openProxy: (http) => this.#openProxy(http) });
   readonly #signals = new SignalHandler(() => this.shutdown());
 
   async run(app: unknown, given: RunOptions): Promise<Handle> {
@@ -41,16 +40,16 @@ export class Instances {
     signal?.addEventListener("abort", abandon, { once: true });
     let giveBack = (): void => {};
     try {
-      giveBack = await this.#front.prepare(spec, given.http);
+      giveBack = await this.#prepare(spec, where, given.http);
       const handle = await instance.run(spec);
       const running = instance.asItRuns(spec);
       if (!answersHttp(spec)) {
-        giveBack = await this.#front.prepare(running, given.http).catch(async (error: unknown) => {
+        giveBack = await this.#prepare(running, where, given.http).catch(async (error: unknown) => {
           await (before?.where === where ? instance.run(before.spec) : instance.delete(name));
           throw error;
         });
       }
-      this.#front.publish(running);
+      await this.#front.publish(running);
       return handle;
     } catch (error) {
       giveBack();
@@ -94,7 +93,7 @@ export class Instances {
       throw new DeploymentUnavailableError(`There is no application "${name}" to delete. Running: ${names}.`);
     }
     this.#apps.delete(name);
-    this.#front.remove(name);
+    await this.#front.remove(name);
     await this.#ready.get(app.where)?.controller.delete(name);
   }
 
@@ -114,6 +113,34 @@ export class Instances {
     );
     await this.#front.close();
     if (this.#open.size === 0) this.#signals.remove();
+  }
+
+  async #openProxy(http: ResolvedHttpOptions): Promise<HttpProxy> {
+    if (http.workers > 1) return this.#ready.get("processes")!.openProxies!(http);
+    // Loaded when it is needed: a driver without HTTP does without node:http and all of this.
+    const { OwnProxy } = await import("./proxies/own-proxy.ts");
+    return OwnProxy.open({
+      http,
+      clock: systemClock,
+      log,
+      openExchange: (app, options, listener) => this.#instanceOf(app).openExchange(app, options, listener),
+    });
+  }
+
+  /** @throws {ConfigError} if its prefix or the port is taken, or the proxies cannot reach it. */
+  async #prepare(spec: ApplicationSpec, where: Where, given: HttpOptions = {}): Promise<() => void> {
+    let http = given;
+    if (where === "memory" && (given.workers ?? 1) > 1 && this.#front.proxy === undefined && answersHttp(spec)) {
+      log.warn("http.workers has no effect: applications with local: true are served by the process that they run in.");
+      http = { ...given, workers: 1 };
+    }
+    const giveBack = await this.#front.prepare(spec, http);
+    if (where === "processes" || !answersHttp(spec) || this.#front.proxy!.isInThisProcess) return giveBack;
+    giveBack();
+    throw new ConfigError(
+      `Application "${spec.name}" runs in the memory of this process (local: true), where the proxies cannot reach it that http.workers has started. Give it routePrefix: null, or run without http.workers.`,
+      { path: "local" },
+    );
   }
 
   #instanceOf(app: string): Instance {

@@ -15,6 +15,9 @@ import { ThreadEngine } from "../engine/thread/engine.ts";
 import { connectSocket } from "../transport/socket.ts";
 import type { WireContext } from "../wire/wire-context.ts";
 import type { MakePlatform, Platform, Welcome } from "./instance.ts";
+import type { HttpProxy } from "./proxies/http-proxy.ts";
+import type { ProxyProcessListener } from "./proxies/proxy-messages.ts";
+import type { ProxyChild } from "./proxies/proxy-child.ts";
 
 /** As long as a timer can be. */
 const FOREVER_MS = 2_147_483_647;
@@ -83,8 +86,21 @@ async function openProcesses(
     },
   });
   const threads = new ThreadEngine({ context, control, directory });
+  const proxies: HttpProxy[] = [];
   return {
     runtimeDirectory: directory.path,
+    async openProxies(http, patience = {}) {
+      const [{ ProxyChild }, { ProxyWorkers }] = await Promise.all([
+        import("./proxies/proxy-child.ts"),
+        import("./proxies/proxy-workers.ts"),
+      ]);
+      const home = { http, patience, runtimeDirectory: directory.path, token: context.token, control, reaper };
+      const { workers, port } = http;
+      const start = (listener: ProxyProcessListener): ProxyChild => new ProxyChild(home, listener);
+      const opened = await ProxyWorkers.open({ workers, port, start, clock: context.clock, log });
+      proxies.push(opened);
+      return opened;
+    },
     receiveGuests(receive) {
       welcome = receive;
     },
@@ -104,6 +120,8 @@ async function openProcesses(
     forsake: () => reaper.forsake(),
     async close() {
       await Promise.all([processes.close(), threads.close()]);
+      // Behind the replicas, so that whoever waits for one of them is told that it is gone.
+      await Promise.all(proxies.map((each) => each.close()));
       control.close();
       await reaper.close();
       directory.remove();

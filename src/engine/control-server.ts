@@ -16,8 +16,9 @@ export interface ControlServerOptions {
   onGuest?(send: (message: ControllerMessage) => void): Expected;
 }
 
-export interface Expected {
-  onMessage(message: ReplicaMessage): void;
+/** What becomes of a connection, which is a replica's unless it was expected of somebody else. */
+export interface Expected<TIn = ReplicaMessage> {
+  onMessage(message: TIn): void;
   onClosed(): void;
 }
 
@@ -59,10 +60,13 @@ export class ControlServer {
     return server;
   }
 
-  /** Prepares for the connection of one replica, which introduces itself with `id` (16 bytes in hex). */
-  expect(id: string, expected: Expected): ControlSlot {
-    const slot = new ControlSlot(expected, () => this.#expected.delete(id));
-    this.#expected.set(id, slot);
+  /** Prepares for the connection of one replica, or proxy, which introduces itself with `id` (16 bytes in hex). */
+  expect(id: string, expected: Expected): ControlSlot;
+  expect<TOut, TIn>(id: string, expected: Expected<TIn>): ControlSlot<TOut, TIn>;
+  expect<TOut, TIn>(id: string, expected: Expected<TIn>): ControlSlot<TOut, TIn> {
+    const slot = new ControlSlot<TOut, TIn>(expected, () => this.#expected.delete(id));
+    // Only whoever knows the id connects, and it says what its kind says.
+    this.#expected.set(id, slot as unknown as ControlSlot);
     return slot;
   }
 
@@ -93,19 +97,19 @@ export class ControlServer {
 }
 
 /** The controller's end of one replica's control connection; what is sent before it stands is kept. */
-export class ControlSlot {
-  readonly expected: Expected;
+export class ControlSlot<TOut = ControllerMessage, TIn = ReplicaMessage> {
+  readonly expected: Expected<TIn>;
   readonly #forget: () => void;
-  #link: ControlLink<ControllerMessage, ReplicaMessage> | undefined = undefined;
-  #early: ControllerMessage[] = [];
+  #link: ControlLink<TOut, TIn> | undefined = undefined;
+  #early: TOut[] = [];
   #closed = false;
 
-  constructor(expected: Expected, forget: () => void) {
+  constructor(expected: Expected<TIn>, forget: () => void) {
     this.expected = expected;
     this.#forget = forget;
   }
 
-  connect(link: ControlLink<ControllerMessage, ReplicaMessage>): void {
+  connect(link: ControlLink<TOut, TIn>): void {
     if (this.#closed || this.#link !== undefined) {
       link.close();
       return;
@@ -115,7 +119,7 @@ export class ControlSlot {
     this.#early = [];
   }
 
-  send(message: ControllerMessage): void {
+  send(message: TOut): void {
     if (this.#closed) return;
     if (this.#link === undefined) this.#early.push(message);
     else this.#link.send(message);

@@ -101,7 +101,7 @@ export class Service implements AdminService {
         known.length = Math.min(known.length, DECISIONS);
       },
     });
-    const front = new HttpFront({ clock: systemClock, log, openExchange: instance.openExchange });
+    const front = new HttpFront({ log, openProxy: (http) => instance.openProxies!(http) });
     try {
       await front.open(await withKeyTexts(options.http));
     } catch (error) {
@@ -177,7 +177,7 @@ export class Service implements AdminService {
     this.#instance.recover(reached);
     for (const spec of reached) {
       this.#reached.set(spec.name, spec);
-      this.#front.publish(spec);
+      void this.#front.publish(spec);
     }
     for (const { reached: _, ...wanted } of applications) this.goal.adopt(wanted);
   }
@@ -228,8 +228,8 @@ export class Service implements AdminService {
     return this.#logs.lines(query, signal);
   }
 
-  metrics(): Promise<string> {
-    return metricsText(this.status(), this.#front.proxy?.traffic.snapshot() ?? []);
+  async metrics(): Promise<string> {
+    return metricsText(this.status(), (await this.#front.proxy?.traffic()) ?? []);
   }
 
   shutdown(): void {
@@ -260,11 +260,11 @@ export class Service implements AdminService {
     if (this.goal.all.get(spec.name)?.phase === "deleting") return;
     const running = this.#instance.asItRuns(spec);
     this.#reached.set(spec.name, running);
-    this.#front.publish(running);
+    await this.#front.publish(running);
   }
 
   async #delete(name: string): Promise<void> {
-    this.#front.remove(name);
+    await this.#front.remove(name);
     await this.#instance.delete(name);
     this.#decisions.delete(name);
     this.#reached.delete(name);

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { Exchange, ExchangeListener, ResponseHead } from "../core/http/exchange.ts";
 import { errorText } from "../core/error-text.ts";
 import { HeliostatError } from "../core/errors.ts";
@@ -240,7 +241,7 @@ export class HttpExchange implements ExchangeListener {
   #breakOff(): void {
     const { socket } = this.#response;
     // Without a length or chunks only a reset tells a broken answer from one that has ended.
-    if (socket !== null && this.#request.httpVersion === "1.0") socket.resetAndDestroy();
+    if (socket !== null && this.#request.httpVersion === "1.0") carrierOf(socket).resetAndDestroy();
     else this.#response.destroy();
   }
 
@@ -278,4 +279,9 @@ function onClose(this: ServerResponse): void {
 
 function onDrain(this: ServerResponse): void {
   (this as Carrier)[EXCHANGE]!.taken();
+}
+
+/** The connection that TLS lies on, which alone can be reset (net.Socket's own field); of any other socket, itself. */
+function carrierOf(socket: Socket): Socket {
+  return (socket as Socket & { readonly _parent?: Socket | null })._parent ?? socket;
 }

@@ -13,23 +13,17 @@ import { readHead, requestIdOf } from "./request-head.ts";
 import { targetOf } from "./request-target.ts";
 import { RouteTable, type Route } from "./route-table.ts";
 import { sendRawReply, sendReply } from "./send-reply.ts";
-import type { ProxySettings } from "./settings.ts";
+import type { Patience, ProxySettings } from "./settings.ts";
 import { Traffic } from "./traffic.ts";
 import { isWebSocket, Upgrades } from "./upgrades.ts";
 
-export interface ProxyOptions {
+export interface ProxyOptions extends Patience {
   readonly http: ResolvedHttpOptions;
   readonly openExchange: OpenExchange;
   readonly clock: Clock;
   readonly log: Log;
   /** Several processes listen on the same port. @default false */
   readonly sharesPort?: boolean;
-  /** How long a client may take for the head of a request. @default 20_000 */
-  readonly headTimeoutMs?: number;
-  /** The same for all of a request. @default 300_000 */
-  readonly bodyTimeoutMs?: number;
-  /** How often both are looked at. @default 5_000 */
-  readonly checkPeriodMs?: number;
 }
 
 /** The connection that `clientError` tells of, with the response that it is busy with (node:http's own field). */
@@ -263,6 +257,11 @@ function cannotListen(cause: NodeJS.ErrnoException, host: string, port: number):
           cause,
         },
       );
+    case "ENOTSUP":
+      return new ConfigError("Several processes cannot share a port on this system. Set http.workers to 1.", {
+        path: "http.workers",
+        cause,
+      });
     default:
       return new ConfigError(`${host} is no address of this machine to listen on: ${cause.message}.`, {
         path: "http.host",

@@ -17,3 +17,13 @@ export interface ProxySettings {
   /** No new work is taken: connections close with the answer that they wait for. */
   isDraining: boolean;
 }
+
+/** How long a proxy waits for what a client sends. */
+export interface Patience {
+  /** How long a client may take for the head of a request. @default 20_000 */
+  readonly headTimeoutMs?: number;
+  /** The same for all of a request. @default 300_000 */
+  readonly bodyTimeoutMs?: number;
+  /** How often both are looked at. @default 5_000 */
+  readonly checkPeriodMs?: number;
+}

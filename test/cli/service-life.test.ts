@@ -2,7 +2,8 @@ import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { isRunning, until } from "../integration/harness.ts";
+import type { ServeStatus } from "../../src/core/serve-types.ts";
+import { childPids, isRunning, until } from "../integration/harness.ts";
 import { command, RunningCommand, TemporaryFolder } from "../support/command.ts";
 
 /** The way from a script to a service, with every command on it, on one instance. */
@@ -49,10 +50,13 @@ it("C4, C5: deploy hands a configuration over, status shows what has become of i
   expect([deployed.code, deployed.stderr]).toEqual([0, expect.stringContaining("RUNNING")]);
   expect(await (await fetch(`${httpUrl}/shop`)).text()).toBe("one");
   const status = await heliostat("status", "--format", "json");
-  expect(JSON.parse(status.stdout)).toMatchObject({
+  const told = JSON.parse(status.stdout) as ServeStatus;
+  expect(told).toMatchObject({
     applications: { shop: { status: "RUNNING", deployments: { Shop: { replicas: [{ state: "RUNNING" }] } } } },
-    proxies: [{ url: httpUrl, pid }],
+    proxies: [{ url: httpUrl, status: "HEALTHY" }],
   });
+  // HTTP is served by a process of its own.
+  expect(childPids(pid)).toContain(told.proxies[0]!.pid);
 });
 
 it("C10: call prints a result as JSON, and the items of a stream as lines", async () => {

@@ -94,6 +94,7 @@ test("holds what is started by name", () => {
     "builder-main",
     "instance-main",
     "process-replica-main",
+    "proxy-main",
     "thread-replica-main",
     "index",
   ];

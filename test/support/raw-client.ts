@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 
 /** A client that sends the bytes that it is told to, and keeps what comes back as text. */
 export class RawClient {
@@ -17,9 +18,10 @@ export class RawClient {
   }
 
   static async open(url: string): Promise<RawClient> {
-    const { hostname, port } = new URL(url);
-    const socket = connect(Number(port), hostname);
-    await once(socket, "connect");
+    const { protocol, hostname: host, port: digits } = new URL(url);
+    const port = Number(digits);
+    const socket = protocol === "https:" ? connectTls({ host, port }) : connect({ host, port });
+    await once(socket, protocol === "https:" ? "secureConnect" : "connect");
     return new RawClient(socket);
   }
 

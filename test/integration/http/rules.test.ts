@@ -2,15 +2,16 @@ import { once } from "node:events";
 import { deployment, serve } from "heliostat";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
-import { inner, web, type Web } from "../../fixtures/web.ts";
+import { bare, inner, web, type Web } from "../../fixtures/web.ts";
 import { RawClient } from "../../support/raw-client.ts";
-import { failureOf, quiet, start, until, watchLeftovers } from "../harness.ts";
+import { childPids, failureOf, quiet, start, until, watchLeftovers } from "../harness.ts";
+import { ways, waysWithTls } from "./ways.ts";
 import type { DeploymentHandle } from "heliostat";
 
 const bind = (options: Parameters<typeof web.options>[0] = {}) => web.options(options).bind(inner.bind() as never);
 const urlOf = async (): Promise<string> => (await serve.status()).proxies[0]!.url;
 
-describe("operations H, one application at / and one at /shop", () => {
+describe.each(waysWithTls)("operations H, $name, one application at / and one at /shop", ({ http, mode }) => {
   let end: () => Promise<void>;
   let url: string;
   let handle: DeploymentHandle<Web>;
@@ -18,13 +19,19 @@ describe("operations H, one application at / and one at /shop", () => {
   beforeAll(async () => {
     end = watchLeftovers();
     handle = (await serve.run(bind({ maxOngoingRequests: 50 }), {
-      http: { port: 0, maxBodyBytes: 2_000_000 },
+      http: { ...http(), maxBodyBytes: 2_000_000 },
     })) as DeploymentHandle<Web>;
     await serve.run(bind({ maxOngoingRequests: 50 }), { name: "shop", routePrefix: "/shop" });
     url = await urlOf();
   });
   afterAll(() => end());
-  beforeEach(() => quiet());
+  beforeEach(() => isQuiet());
+
+  /** No request is waiting or running any more, wherever it has come in. */
+  const isQuiet = async (): Promise<void> => {
+    await quiet();
+    await until(async () => (await handle.stats.remote()).ongoing === 0, "no request is running");
+  };
 
   /** What the application has noted since the last time that somebody asked. */
   const noted = async (count: number): Promise<string[]> => {
@@ -33,20 +40,25 @@ describe("operations H, one application at / and one at /shop", () => {
   };
 
   it("H1, H2: the address is told, and works when run has resolved", async () => {
-    expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
-    expect((await serve.status()).proxies).toEqual([{ nodeId: "local", url, pid: process.pid, status: "HEALTHY" }]);
+    expect(url).toMatch(/^https?:\/\/127\.0\.0\.1:\d+$/);
+    const { proxies } = await serve.status();
+    const pids = proxies.map(({ pid }) => pid);
+    if (mode === "local") expect(pids).toEqual([process.pid]);
+    else expect(childPids(process.pid)).toEqual(expect.arrayContaining(pids));
+    expect(new Set(pids).size).toBe(http().workers ?? 1);
+    expect(proxies).toEqual(pids.map((pid) => ({ nodeId: "local", url, pid, status: "HEALTHY" })));
     expect(await (await fetch(`${url}/hello`)).text()).toBe("hello");
   });
 
   it("H3, H4: the class sees the path behind its prefix, method, query, headers and its route", async () => {
     const of = async (path: string, init?: RequestInit) => (await (await fetch(url + path, init)).json()) as never;
-    const { host } = new URL(url);
+    const { origin } = new URL(url);
     expect(await of("/shop/json?a=%20%2F&b", { method: "PATCH", headers: { "X-Mine": "1" } })).toMatchObject({
       method: "PATCH",
-      url: `http://${host}/json?a=%20%2F&b`,
+      url: `${origin}/json?a=%20%2F&b`,
       headers: expect.arrayContaining([["x-mine", "1"]]),
     });
-    expect(await of("/json")).toMatchObject({ url: `http://${host}/json` });
+    expect(await of("/json")).toMatchObject({ url: `${origin}/json` });
     expect(await of("/shop/nested")).toMatchObject({ route: "/shop" });
     expect(await of("/nested")).toMatchObject({ route: "/" });
     expect((await fetch(`${url}/shopping/hello`)).status).toBe(404);
@@ -190,10 +202,10 @@ describe("operations H, one application at / and one at /shop", () => {
   it("H8: with x-request-disconnect-disabled it goes on", async () => {
     const client = await RawClient.open(url);
     client.write("GET /slow?ms=150 HTTP/1.1\r\nHost: a\r\nx-request-disconnect-disabled: ?1\r\n\r\n");
-    await until(() => handle.log.remote().then(() => true), "running");
+    await until(async () => (await handle.stats.remote()).ongoing === 1, "it is running");
     client.close();
     // It still holds its place, and gives it back at its own end.
-    await quiet();
+    await isQuiet();
   });
 
   it("H8: x-request-timeout-seconds bounds one request", async () => {
@@ -257,8 +269,10 @@ describe("operations H, one application at / and one at /shop", () => {
   });
 });
 
-describe("operations H, how it begins and ends", () => {
-  const port0 = { http: { port: 0 } };
+describe.each(ways)("operations H, $name, how it begins and ends", (way) => {
+  const { mode } = way;
+  const local = mode === "local";
+  const port0 = { http: way.http() };
 
   it("H1: what has no fetch, or no prefix, opens no port", async () => {
     await using _ = await start("processes", bind(), { routePrefix: null, ...port0 });
@@ -272,7 +286,7 @@ describe("operations H, how it begins and ends", () => {
     await once(blocker, "listening");
     const { port } = blocker.address() as { port: number };
     const end = watchLeftovers();
-    expect(await failureOf(serve.run(bind(), { local: true, http: { port } }))).toMatchObject({
+    expect(await failureOf(serve.run(bind(), { local, http: { ...way.http(), port } }))).toMatchObject({
       code: "CONFIG",
       path: "http.port",
     });
@@ -282,17 +296,17 @@ describe("operations H, how it begins and ends", () => {
   });
 
   it("H3: a prefix that is taken is refused and changes nothing; another one moves the application", async () => {
-    await using _ = await start("local", bind(), port0);
+    await using _ = await start(mode, bind(), port0);
     const url = await urlOf();
-    const refused = await failureOf(serve.run(bind(), { name: "second", local: true }));
+    const refused = await failureOf(serve.run(bind(), { name: "second", local }));
     expect(refused).toMatchObject({ code: "CONFIG", path: "routePrefix" });
     expect(refused.message).toMatch(/"\/".*"default"/);
     expect(Object.keys((await serve.status()).applications)).toEqual(["default"]);
-    await serve.run(bind(), { local: true, routePrefix: "/moved" });
+    await serve.run(bind(), { local, routePrefix: "/moved" });
     const gone = await fetch(`${url}/hello`);
     expect([gone.status, await gone.text()]).toEqual([404, expect.stringContaining("/-/routes")]);
     expect(await (await fetch(`${url}/moved/hello`)).text()).toBe("hello");
-    await serve.run(bind(), { name: "second", local: true });
+    await serve.run(bind(), { name: "second", local });
     await serve.delete("second");
     await serve.delete("default");
     expect(await (await fetch(`${url}/-/healthz`)).text()).toBe("Route table is not populated yet.");
@@ -305,7 +319,7 @@ describe("operations H, how it begins and ends", () => {
       backpressure: { statusCode: 429, retryAfterMs: 1_500 },
     };
     await using _ = await start(
-      "local",
+      mode,
       web.options({ maxOngoingRequests: 9 }).bind(inner.options(limits as never).bind() as never),
       port0,
     );
@@ -324,7 +338,7 @@ describe("operations H, how it begins and ends", () => {
   });
 
   it("H8: http.requestTimeoutMs bounds every request", async () => {
-    await using _ = await start("local", bind(), { http: { port: 0, requestTimeoutMs: 100 } });
+    await using _ = await start(mode, bind(), { http: { ...way.http(), requestTimeoutMs: 100 } });
     const url = await urlOf();
     expect((await fetch(`${url}/hang`)).status).toBe(408);
     expect((await fetch(`${url}/slow?ms=150`, { headers: { "x-request-timeout-seconds": "0" } })).status).toBe(200);
@@ -367,21 +381,16 @@ describe("operations H, how it begins and ends", () => {
   });
 
   it("H13: a class without websocket answers with 501; H14: TLS", async () => {
-    await using _ = await start("local", deployment(Bare).bind(), port0);
+    await using _ = await start(mode, bare.bind(), port0);
     const url = await urlOf();
     const socket = new WebSocket(url.replace("http", "ws"));
     const failure = (await once(socket, "error").catch((error: Error) => [error])) as [Error];
     expect(failure[0].message).toContain("501");
     const wrong = { key: "no", cert: "no" };
     await serve.shutdown();
-    expect(
-      await failureOf(serve.run(deployment(Bare).bind(), { local: true, http: { port: 0, tls: wrong } })),
-    ).toMatchObject({ code: "CONFIG", path: "http.tls" });
+    expect(await failureOf(serve.run(bare.bind(), { local, http: { ...way.http(), tls: wrong } }))).toMatchObject({
+      code: "CONFIG",
+      path: "http.tls",
+    });
   });
 });
-
-class Bare {
-  fetch(): Response {
-    return new Response("bare");
-  }
-}

@@ -1,33 +1,21 @@
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { get } from "node:https";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { once } from "node:events";
 import { serve } from "heliostat";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { beforeAll, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { inner, web } from "../../fixtures/web.ts";
-import { failureOf, start } from "../harness.ts";
+import { makeCertificate } from "../../support/certificate.ts";
+import { failureOf, start, watchLeftovers } from "../harness.ts";
+import { ways } from "./ways.ts";
 
-let folder: string;
 let tls: { key: string; cert: string };
 
-/** A certificate of its own for each run: none is kept in the repository. */
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "heliostat-tls-"));
-  const names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"];
-  const files = ["-keyout", "key.pem", "-out", "cert.pem"];
-  execFileSync("openssl", ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", ...files, ...names], {
-    cwd: folder,
-    stdio: "ignore",
-  });
-  tls = { key: readFileSync(join(folder, "key.pem"), "utf8"), cert: readFileSync(join(folder, "cert.pem"), "utf8") };
+  tls = makeCertificate();
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
-it("H14: HTTPS and secure WebSockets, at an address that says so", async () => {
-  await using _ = await start("local", web.bind(inner.bind() as never), { http: { port: 0, tls } });
+it.each(ways)("H14: HTTPS and secure WebSockets, at an address that says so, $name", async ({ mode, http }) => {
+  await using _ = await start(mode, web.bind(inner.bind() as never), { http: { ...http(), tls } });
   const { url } = (await serve.status()).proxies[0]!;
   expect(url).toMatch(/^https:\/\/127\.0\.0\.1:\d+$/);
   const text = await new Promise((resolve, reject) => {
@@ -45,11 +33,12 @@ it("H14: HTTPS and secure WebSockets, at an address that says so", async () => {
   await once(socket, "close");
 });
 
-it("H14: a key without a certificate, and what is neither, are errors of run", async () => {
+it.each(ways)("H14: a key without a certificate, and what is neither, are errors of run, $name", async (way) => {
   for (const wrong of [{ key: tls.key }, { key: "no", cert: "no" }]) {
-    const failure = await failureOf(
-      serve.run(web.bind(inner.bind() as never), { local: true, http: { port: 0, tls: wrong as never } }),
-    );
+    const end = watchLeftovers();
+    const http = { ...way.http(), tls: wrong as never };
+    const failure = await failureOf(serve.run(web.bind(inner.bind() as never), { local: way.mode === "local", http }));
     expect(failure).toMatchObject({ code: "CONFIG", path: "http.tls" });
+    await end();
   }
 });
