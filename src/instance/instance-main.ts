@@ -5,10 +5,13 @@ import { encodeValue, specFormats } from "../formats/spec-formats.ts";
 import { startOfProcess } from "../engine/process/process-mark.ts";
 import { StateDirectory, type InstanceRecord } from "../client/state-directory.ts";
 import { HeliostatError } from "../core/errors.ts";
+import { systemClock } from "../engine/system-clock.ts";
 import { stderrLog } from "../observe/log.ts";
 import { KeptService } from "./kept-service.ts";
 import { forgetRuntime, readRuntime, writeRuntime } from "./runtime-record.ts";
 import { Service } from "./service.ts";
+import { LogFolder, LOGS_FOLDER } from "./logs/log-folder.ts";
+import { LogKeeper } from "./logs/log-keeper.ts";
 import { OUTCOME_FD, type StartOptions, type StartOutcome } from "./start-instance.ts";
 import { version } from "./version.ts";
 
@@ -40,6 +43,7 @@ try {
 const left = readRuntime(directory);
 let service: KeptService | undefined;
 let admin: AdminServer | undefined;
+let logKeeper: LogKeeper | undefined;
 let failure: { readonly error: unknown } | undefined;
 try {
   const { http } = options;
@@ -59,6 +63,12 @@ try {
   writeRuntime(directory, { directory: opened.describe().runtimeDirectory, version });
   // What a crash has left is not taken over without a word.
   if (service.restore()) log.warn("The instance before this one has crashed: what it ran is taken over.");
+  logKeeper = new LogKeeper({
+    folder: new LogFolder(directory.file(LOGS_FOLDER), systemClock),
+    clock: systemClock,
+    log,
+    running: () => opened.status().applications,
+  });
   admin = await openAdminServer({ ...options.admin, service });
   const record: InstanceRecord = {
     pid: process.pid,
@@ -86,6 +96,7 @@ try {
   rmSync(directory.file("instance.json"), { force: true });
   await service?.close();
   await admin?.close();
+  await logKeeper?.close();
   if (failure === undefined) service?.forget();
   forgetRuntime(directory);
   directory.release();

@@ -3,10 +3,10 @@ import { dated, LineReader, type DatedLine, type LogLine } from "./log-line.ts";
 
 /** What is read of the end of a file at first; four times as much each time that it is not enough. */
 const FIRST_BYTES = 65_536;
-/** No more than that is read of one file at once. */
+/** No more than that is searched for the newest lines. */
 const MOST_BYTES = 67_108_864;
-/** What is longer is not waited for until it ends. */
-const LONGEST_LINE_BYTES = 1_048_576;
+/** What is read at once of what has come. A line that is longer is not waited for until it ends. */
+const NEXT_BYTES = 1_048_576;
 const NEWLINE = 0x0a;
 
 /** What a log that was too long has become. */
@@ -22,12 +22,20 @@ export class LogFile {
   readonly #replicaId: string | undefined;
   #reader: LineReader;
   #position = 0;
+  /** What is left to read was moved aside. */
+  #isInOlder = false;
+  #isBehind = false;
 
   /** @param replicaId who writes it, if that is not the instance. */
   constructor(path: string, replicaId: string | undefined) {
     this.#path = path;
     this.#replicaId = replicaId;
     this.#reader = new LineReader(replicaId);
+  }
+
+  /** Whether more has come than was read by the last `next`. */
+  get isBehind(): boolean {
+    return this.#isBehind;
   }
 
   /**
@@ -46,35 +54,41 @@ export class LogFile {
     return [...(older?.lines ?? []), ...here.lines];
   }
 
-  /** Reads what was written since: whole lines. */
+  /** Reads what was written since, or the beginning of that: whole lines. */
   async next(isWanted: IsWanted): Promise<DatedLine[]> {
-    const file = await openIfThere(this.#path);
-    if (file === undefined) return [];
+    this.#isBehind = false;
+    const file = await openIfThere(this.#isInOlder ? olderPath(this.#path) : this.#path);
+    if (file === undefined) {
+      this.#begin();
+      return [];
+    }
     try {
       const { size, mtimeMs } = await file.stat();
-      const lines = size < this.#position ? await this.#restOfOlder() : [];
-      const bytes = await bytesOf(file, this.#position, Math.min(size, this.#position + MOST_BYTES));
+      if (size < this.#position) {
+        // It was emptied. What was not read yet is in the older one, unless that is another one by now.
+        if (this.#isInOlder) this.#begin();
+        else this.#isInOlder = true;
+        this.#isBehind = true;
+        return [];
+      }
+      const bytes = await bytesOf(file, this.#position, Math.min(size, this.#position + NEXT_BYTES));
+      const isFull = bytes.byteLength === NEXT_BYTES;
+      const isEnd = this.#isInOlder && !isFull;
       const whole = bytes.lastIndexOf(NEWLINE) + 1;
-      const length = whole === 0 && bytes.byteLength > LONGEST_LINE_BYTES ? bytes.byteLength : whole;
-      this.#position += length;
-      return dated([...lines, ...linesOf(bytes.subarray(0, length), this.#reader)], mtimeMs).filter(isWanted);
+      const length = isEnd || (isFull && whole === 0) ? bytes.byteLength : whole;
+      this.#isBehind = isFull || isEnd;
+      if (isEnd) this.#begin();
+      else this.#position += length;
+      return dated(linesOf(bytes.subarray(0, length), this.#reader), mtimeMs).filter(isWanted);
     } finally {
       await file.close();
     }
   }
 
-  /** It was emptied since it was last read, and what was in it is elsewhere. */
-  async #restOfOlder(): Promise<LogLine[]> {
-    const position = this.#position;
+  /** Goes on at the beginning of the file itself. */
+  #begin(): void {
+    this.#isInOlder = false;
     this.#position = 0;
-    const file = await openIfThere(olderPath(this.#path));
-    if (file === undefined) return [];
-    try {
-      const { size } = await file.stat();
-      return linesOf(await bytesOf(file, Math.min(position, size), size), this.#reader);
-    } finally {
-      await file.close();
-    }
   }
 
   async #endOf(

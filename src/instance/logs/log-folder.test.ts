@@ -129,7 +129,12 @@ it("goes on with what comes: in whole lines, also of new replicas, and over the 
     truncateSync(file);
     appendFileSync(file, "x\n");
   });
-  expect(await emptied).toBe("Model#a: three\nModel#a: x\n");
+  expect(await emptied).toBe("Model#a: three\n");
+  // That there is more is known: the clock is not waited for.
+  expect(await next()).toBe("Model#a: x\n");
+  const long = "y".repeat(700_000);
+  expect(await later(() => write(file, long, long, "end"))).toBe(`Model#a: ${long}\n`);
+  expect(await next()).toBe(`Model#a: ${long}\nModel#a: end\n`);
   const last = lines.next();
   await until(() => clock.pendingTimers === 1);
   left.abort();

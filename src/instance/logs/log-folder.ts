@@ -87,7 +87,7 @@ export class LogFolder {
     const shown = merged(newest);
     yield* textOf(shown.slice(Math.max(0, shown.length - count)));
     while (follow && !signal.aborted) {
-      await pause(this.#clock, signal);
+      if (![...files.values()].some(({ isBehind }) => isBehind)) await pause(this.#clock, signal);
       this.#open(query, files);
       yield* textOf(merged(await Promise.all([...files.values()].map((file) => file.next(isWanted)))));
     }
