@@ -44,8 +44,10 @@ export interface Platform {
   readonly runtimeDirectory?: string | undefined;
   /** Serves HTTP in processes of their own. @default there are none */
   readonly openProxies?: OpenProxy | undefined;
-  /** Takes care of processes that come to call. Called once. */
+  /** Takes care of processes that come to call, who are sent away until then. Called once. */
   receiveGuests?(welcome: Welcome): void;
+  /** An instance before this one has left processes behind: who followed its replicas must not hear of none. @default false */
+  readonly takesOver?: boolean;
   /** What runs ends with this process, though it was to outlive it. */
   forsake?(): void;
   /** Frees what the platform itself holds, when every replica is gone. */
@@ -117,10 +119,9 @@ export class Instance {
       engines: (isolation) => platform.engine(isolation),
       nodeId: "local",
     });
-    platform.receiveGuests?.(
-      (send) => new Guest({ directory: controller.directory, status: () => controller.status(), send }),
-    );
-    return new Instance({ context, caller, controller, platform });
+    const instance = new Instance({ context, caller, controller, platform });
+    if (platform.takesOver !== true) instance.#receiveGuests();
+    return instance;
   }
 
   /** Where other processes of this user find it; an instance in memory cannot be reached. */
@@ -146,6 +147,7 @@ export class Instance {
   recover(apps: readonly ApplicationSpec[]): void {
     for (const { name, ingress } of apps) this.#ingresses.set(name, ingress);
     this.controller.recover(apps);
+    if (this.#platform.takesOver === true) this.#receiveGuests();
   }
 
   /** Whatever runs ends when this process does, at the latest. */
@@ -182,6 +184,13 @@ export class Instance {
     await this.controller.shutdown();
     await this.#platform.close();
     this.#context.sharing?.close();
+  }
+
+  #receiveGuests(): void {
+    const { controller } = this;
+    this.#platform.receiveGuests?.(
+      (send) => new Guest({ directory: controller.directory, status: () => controller.status(), send }),
+    );
   }
 
   /** A constructor argument that cannot travel is an error of `run`, not of each replica's start. */

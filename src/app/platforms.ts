@@ -51,7 +51,8 @@ async function openProcesses(
   { outputDirectory, kept }: ProcessPlatformOptions,
 ): Promise<Platform> {
   const directory = kept === undefined ? RuntimeDirectory.make() : keptDirectory(kept);
-  if (directory.hasToken) context.token.set(directory.readToken());
+  const takesOver = directory.hasToken;
+  if (takesOver) context.token.set(directory.readToken());
   else directory.writeToken(context.token);
   const graceS = kept === undefined ? 0 : Math.ceil(kept.adoptionMs / 1_000) + REAP_AFTER_S;
   const reaper = new Reaper(directory.path, directory.parent, graceS);
@@ -60,7 +61,7 @@ async function openProcesses(
   let welcome: Welcome | undefined;
   const control = await ControlServer.open({
     path: directory.file(CONTROL_SOCKET),
-    onGuest: (send) => welcome?.(send) ?? { onMessage() {}, onClosed() {} },
+    onGuest: (send) => welcome?.(send),
     formats: context.formats,
     limits: context.limits,
     token: context.token,
@@ -89,6 +90,7 @@ async function openProcesses(
   const proxies: HttpProxy[] = [];
   return {
     runtimeDirectory: directory.path,
+    takesOver,
     async openProxies(http, patience = {}) {
       const [{ ProxyChild }, { ProxyWorkers }] = await Promise.all([
         import("./proxies/proxy-child.ts"),

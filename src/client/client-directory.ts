@@ -1,3 +1,4 @@
+import type { Clock, Timer } from "../core/contracts/clock.ts";
 import type { ControllerMessage, ReplicaMessage } from "../core/contracts/control-messages.ts";
 import type { Directory } from "../core/contracts/directory.ts";
 import { missingSnapshot } from "../core/controller/snapshot-builder.ts";
@@ -17,8 +18,11 @@ export interface ClientLinkListener {
 }
 
 export interface ClientDirectoryOptions {
+  readonly clock: Clock;
   /** undefined: there is none. */
   find(): Promise<FoundInstance | undefined>;
+  /** Whether an instance that was found has not ended: its controller may be gone, and another one take over. */
+  isThere(found: FoundInstance): boolean;
   connect(found: FoundInstance, listener: ClientLinkListener): ClientLink;
 }
 
@@ -30,10 +34,15 @@ interface Topic {
 
 /** How soon one looks again for an instance that was not there, or is gone. */
 const AGAIN_MS = 1_000;
+/** How soon one connects again with an instance whose controller is gone, and how seldom in the end. */
+const FIRST_RETRY_MS = 100;
+const LAST_RETRY_MS = 1_000;
 
 /**
  * The directory of an instance in another process, which is looked for when the first deployment is asked for, and again
  * when it is gone: another one may have taken its place.
+ *
+ * As long as only its controller is gone, nobody is told: replicas outlive it, and callers go on with those they know.
  */
 export class ClientDirectory implements Directory {
   readonly #options: ClientDirectoryOptions;
@@ -46,7 +55,10 @@ export class ClientDirectory implements Directory {
   #connecting: Promise<void> | undefined = undefined;
   /** Why there is no link, once it was tried. */
   #problem: { readonly message: string; readonly isNone: boolean } | undefined = undefined;
-  #again: NodeJS.Timeout | undefined = undefined;
+  #again: Timer | undefined = undefined;
+  /** The instance that was heard, and whose controller is gone. */
+  #lost: FoundInstance | undefined = undefined;
+  #retryMs = FIRST_RETRY_MS;
   #isClosed = false;
 
   constructor(options: ClientDirectoryOptions) {
@@ -60,18 +72,19 @@ export class ClientDirectory implements Directory {
   subscribe(app: string, deployment: string, onSnapshot: (snapshot: DeploymentSnapshot) => void): () => void {
     const topic: Topic = { app, deployment, onSnapshot };
     this.#topics.add(topic);
-    if (this.#link === undefined) void this.#connect();
-    else this.#link.send({ type: "subscribe", app, deployment });
+    if (this.#link !== undefined) this.#link.send({ type: "subscribe", app, deployment });
+    else if (this.#lost === undefined) void this.#connect();
     return () => {
       this.#topics.delete(topic);
       this.#link?.send({ type: "unsubscribe", app, deployment });
     };
   }
 
-  /** Somebody wants to call: if no instance was found before, calls wait for another look. */
+  /** Somebody wants to call: if no instance was found before, or it has ended, calls wait for another look. */
   wake(): void {
-    if (this.#problem === undefined || this.#isClosed) return;
-    this.#lookAgain();
+    if (this.#isClosed) return;
+    const hasEnded = this.#lost !== undefined && !this.#options.isThere(this.#lost);
+    if (hasEnded || this.#problem !== undefined) this.#lookAgain();
   }
 
   /** @returns undefined if there is no instance. @throws {DeploymentUnavailableError} if it cannot be reached. */
@@ -90,7 +103,7 @@ export class ClientDirectory implements Directory {
 
   close(): void {
     this.#isClosed = true;
-    clearTimeout(this.#again);
+    this.#again?.cancel();
     this.#link?.close();
     this.#lose("this process has disconnected from the instance");
   }
@@ -98,6 +111,7 @@ export class ClientDirectory implements Directory {
   /** Calls wait meanwhile. */
   #lookAgain(): void {
     this.#problem = undefined;
+    this.#lost = undefined;
     for (const topic of [...this.#topics]) this.#tell(topic, "pending", "");
     void this.#connect();
   }
@@ -109,15 +123,28 @@ export class ClientDirectory implements Directory {
   }
 
   async #find(): Promise<void> {
-    clearTimeout(this.#again);
-    try {
-      const found = await this.#options.find();
-      if (this.#isClosed) return;
-      if (found === undefined) this.#fail(NONE, true);
-      else this.#open(found);
-    } catch (error) {
-      this.#fail((error as Error).message, false);
+    this.#again?.cancel();
+    const found = await this.#options.find().catch((error: Error) => error);
+    if (this.#isClosed) return;
+    if (this.#lost !== undefined && this.#isStillThere(this.#lost, found)) this.#open(this.#lost);
+    else if (found instanceof Error) this.#fail(found.message, false);
+    else this.#openOther(found);
+  }
+
+  /** No other has taken its place. While it has no controller none is found, or it cannot be asked where it is. */
+  #isStillThere(lost: FoundInstance, found: FoundInstance | Error | undefined): boolean {
+    const isOther =
+      found !== undefined && !(found instanceof Error) && found.runtimeDirectory !== lost.runtimeDirectory;
+    return !isOther && this.#options.isThere(lost);
+  }
+
+  #openOther(found: FoundInstance | undefined): void {
+    if (this.#lost !== undefined) {
+      this.#lost = undefined;
+      for (const topic of [...this.#topics]) this.#tell(topic, "pending", "");
     }
+    if (found === undefined) this.#fail(NONE, true);
+    else this.#open(found);
   }
 
   #open(found: FoundInstance): void {
@@ -125,19 +152,29 @@ export class ClientDirectory implements Directory {
     const link = this.#options.connect(found, {
       onMessage: (message) => {
         wasHeard = true;
+        this.#lost = undefined;
+        this.#retryMs = FIRST_RETRY_MS;
         this.#receive(message);
       },
       onClosed: (error) => {
         const why = error === undefined ? "it has closed the connection" : error.message;
         this.#lose(`the instance in ${found.runtimeDirectory} is gone: ${why}`);
         if (this.#isClosed) return;
-        if (wasHeard) this.#lookAgain();
-        else this.#fail(`the instance in ${found.runtimeDirectory} cannot be reached: ${why}`, false);
+        if (wasHeard) this.#lost = found;
+        if (this.#lost === undefined)
+          this.#fail(`the instance in ${found.runtimeDirectory} cannot be reached: ${why}`, false);
+        else this.#retry();
       },
     });
     this.#link = link;
     this.#problem = undefined;
     for (const { app, deployment } of this.#topics) link.send({ type: "subscribe", app, deployment });
+  }
+
+  /** Quietly: nobody is worse off until it is known that the instance has ended. */
+  #retry(): void {
+    this.#again = this.#options.clock.setTimer(this.#retryMs, () => void this.#connect());
+    this.#retryMs = Math.min(2 * this.#retryMs, LAST_RETRY_MS);
   }
 
   #receive(message: ControllerMessage): void {
@@ -163,9 +200,10 @@ export class ClientDirectory implements Directory {
 
   #fail(message: string, isNone: boolean): void {
     if (this.#isClosed) return;
+    this.#lost = undefined;
     this.#problem = { message, isNone };
     for (const topic of [...this.#topics]) this.#tell(topic, "gone", message);
-    if (this.#topics.size > 0) this.#again = setTimeout(() => void this.#connect(), AGAIN_MS).unref();
+    if (this.#topics.size > 0) this.#again = this.#options.clock.setTimer(AGAIN_MS, () => void this.#connect());
   }
 
   #tell({ app, deployment, onSnapshot }: Topic, state: "pending" | "gone", message: string): void {

@@ -5,7 +5,7 @@ import { Caller } from "../core/handle/caller.ts";
 import type { RouterPolicy } from "../core/router/policy.ts";
 import { loopPoller } from "../engine/loop-poller.ts";
 import { processState } from "../engine/process-state.ts";
-import { CONTROL_SOCKET } from "../engine/runtime-files.ts";
+import { CONTROL_SOCKET, TOKEN_FILE } from "../engine/runtime-files.ts";
 import { systemClock } from "../engine/system-clock.ts";
 import { bodyEncoder, connector, handleExtension } from "../engine/wire-setup.ts";
 import { formats } from "../formats/formats.ts";
@@ -19,6 +19,9 @@ import type { WireContext } from "../wire/wire-context.ts";
 import { ClientDirectory, type ClientLink, type ClientLinkListener } from "./client-directory.ts";
 import type { FoundInstance } from "./find-instance.ts";
 import { stayAwake } from "./stay-awake.ts";
+
+/** Importing it would load all of it, its promises too, which a replica's start has no time for. */
+const { existsSync } = process.getBuiltinModule("node:fs");
 
 /** Finds the instance that the environment tells of. Loaded when it is needed: most processes never look for one. */
 async function findByEnvironment(): Promise<FoundInstance | undefined> {
@@ -54,7 +57,9 @@ export class Client {
     };
     this.#context = context;
     this.#directory = new ClientDirectory({
+      clock: systemClock,
       find,
+      isThere: ({ runtimeDirectory }) => existsSync(`${runtimeDirectory}/${TOKEN_FILE}`),
       connect: (found, listener) => connectGuest(context, found, listener),
     });
     caller = this.caller = new Caller({

@@ -12,8 +12,8 @@ export interface ControlServerOptions {
   readonly formats: FormatTable;
   readonly limits: Limits;
   readonly token: Uint8Array;
-  /** Somebody who knows the token connects to call, and is no replica. @default nobody is let in but replicas */
-  onGuest?(send: (message: ControllerMessage) => void): Expected;
+  /** Somebody who knows the token connects to call, and is no replica; undefined sends them away. @default nobody is let in but replicas */
+  onGuest?(send: (message: ControllerMessage) => void): Expected | undefined;
 }
 
 /** What becomes of a connection, which is a replica's unless it was expected of somebody else. */
@@ -81,6 +81,7 @@ export class ControlServer {
   #welcome({ onGuest }: ControlServerOptions): ControlSlot | undefined {
     if (onGuest === undefined || this.#closed) return undefined;
     const guest = onGuest((message) => slot.send(message));
+    if (guest === undefined) return undefined;
     const slot: ControlSlot = new ControlSlot(
       {
         onMessage: (message) => guest.onMessage(message),

@@ -138,7 +138,7 @@ it("what was accepted is finished when all ends, in every process; what comes th
   await idle.closed();
   const late = (): Promise<string | undefined> =>
     RawClient.open(url).then(
-      (client) => void client.close(),
+      (client) => (client.close(), undefined),
       (error: NodeJS.ErrnoException) => error.code,
     );
   await until(async () => (await late()) === "ECONNREFUSED", "no process listens any more");
