@@ -143,11 +143,17 @@ export class Instance {
     return this.handle(app.name, app.ingress);
   }
 
-  /** Takes over what an instance before this one has left: its applications, as they ran, and the replicas that are there. */
-  recover(apps: readonly ApplicationSpec[]): void {
-    for (const { name, ingress } of apps) this.#ingresses.set(name, ingress);
-    this.controller.recover(apps);
+  /**
+   * Takes over what an instance before this one has left: its applications, as they ran, and the replicas that are there.
+   *
+   * @returns the applications of which something is there; the others must be run.
+   */
+  recover(apps: readonly ApplicationSpec[]): readonly ApplicationSpec[] {
+    const names = new Set(this.controller.recover(apps));
+    const recovered = apps.filter(({ name }) => names.has(name));
+    for (const { name, ingress } of recovered) this.#ingresses.set(name, ingress);
     if (this.#platform.takesOver === true) this.#receiveGuests();
+    return recovered;
   }
 
   /** Whatever runs ends when this process does, at the latest. */

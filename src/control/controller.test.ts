@@ -433,3 +433,51 @@ test("no timer is set but for the next health check, and none when nothing runs"
   await Promise.all([controller.delete("default"), settle(clock)]);
   expect(clock.pendingTimers).toBe(0);
 });
+
+test("takes over what another controller kept, stops what nobody asked for, and says what is to be deployed", async () => {
+  const { controller, engine, clock, snapshots } = setUp();
+  const before = setUp();
+  await Promise.all([
+    outcome(before.clock, before.controller.deploy(chain())),
+    outcome(before.clock, before.controller.deploy(applicationSpec([deploymentSpec("Old")], "old"))),
+  ]);
+  made = { controller, clock, engine };
+  const adopted: FakeReplica[] = [];
+  engine.recover = () =>
+    before.engine.replicas.map(({ spec, id }) => ({
+      spec,
+      startedWallMs: 1,
+      address: { memory: id },
+      adopt(listener) {
+        adopted.push(engine.start(spec, listener) as FakeReplica);
+        return adopted.at(-1)!;
+      },
+    }));
+  const lost = applicationSpec([deploymentSpec("Lost")], "lost");
+  const model = snapshots("Model");
+  expect(controller.recover([chain(), lost])).toEqual(["default"]);
+  expect(controller.status().applications).toMatchObject({
+    default: {
+      status: "DEPLOYING",
+      deployments: { Model: { replicas: [{ state: "RECOVERING", pid: expect.anything() }] } },
+    },
+    old: { status: "DELETING" },
+  });
+  for (const replica of adopted) {
+    const { options, worldSize } = replica.spec;
+    replica.say({
+      type: "recovered",
+      ready: { address: { memory: replica.id }, methods: [] },
+      isStopping: false,
+      options: { ...options, worldSize },
+      userConfig: undefined,
+    });
+  }
+  await settle(clock);
+  expect(controller.status().applications).toMatchObject({ default: { status: "RUNNING" } });
+  expect(controller.status().applications).not.toHaveProperty("old");
+  // Who looks for a replica finds it at any time.
+  expect(model.seen.every(({ state, replicas }) => state === "available" && replicas.length === 1)).toBe(true);
+  model.end();
+  expect(engine.replicas).toHaveLength(3);
+});

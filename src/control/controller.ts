@@ -102,24 +102,26 @@ export class Controller {
   /**
    * Takes over what a controller before this one kept: `specs` are the applications that it had reached. Replicas of
    * others, which were on their way in or out, are stopped. To be called before the first deploy.
+   *
+   * @returns those of the applications of which something is there; the others must be deployed.
    */
-  recover(specs: readonly ApplicationSpec[]): void {
+  recover(specs: readonly ApplicationSpec[]): readonly string[] {
     const engine = this.#options.engines("process");
     this.#engines.add(engine);
     const found = Map.groupBy(engine.recover?.() ?? [], ({ spec }) => spec.app);
     const { nodeId, clock } = this.#options;
-    for (const spec of specs) {
-      const state = recoverApplication(spec, found.get(spec.name) ?? [], clock.now());
-      this.#apps.set(spec.name, SupervisedApplication.recovered(state, nodeId));
-    }
+    const wanted = new Map(specs.map((spec) => [spec.name, spec]));
     for (const [name, replicas] of found) {
-      if (!this.#apps.has(name)) {
-        const state = recoverLeftovers(name, replicas, clock.now());
-        this.#apps.set(name, SupervisedApplication.recovered(state, nodeId));
-      }
+      const spec = wanted.get(name);
+      const state =
+        spec === undefined
+          ? recoverLeftovers(name, replicas, clock.now())
+          : recoverApplication(spec, replicas, clock.now());
+      this.#apps.set(name, SupervisedApplication.recovered(state, nodeId));
       for (const each of replicas) this.#link(name, each.spec, (listener) => each.adopt(listener));
     }
     this.#work(...this.#apps.keys());
+    return [...wanted.keys()].filter((name) => found.has(name));
   }
 
   /** Drains and stops an application, callers first. Resolves when nothing of it is left, also if there was nothing. */

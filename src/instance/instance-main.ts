@@ -62,7 +62,8 @@ try {
   service = new KeptService(opened, { directory, log });
   writeRuntime(directory, { directory: opened.describe().runtimeDirectory, version });
   // What a crash has left is not taken over without a word.
-  if (service.restore()) log.warn("The instance before this one has crashed: what it ran is taken over.");
+  const tookOver = service.restore();
+  if (tookOver) log.warn("The instance before this one has crashed: what it ran is taken over.");
   logKeeper = new LogKeeper({
     folder: new LogFolder(directory.file(LOGS_FOLDER), systemClock),
     clock: systemClock,
@@ -80,7 +81,7 @@ try {
     stateDirectory: directory.path,
   };
   directory.announce(record);
-  tell({ type: "ready", record });
+  tell({ type: "ready", record, tookOver });
   log.info(`Instance ${process.pid} serves HTTP at ${record.httpUrl}, REST at ${record.adminUrl}.`);
   await ended.promise;
 } catch (error) {

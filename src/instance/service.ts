@@ -169,17 +169,16 @@ export class Service implements AdminService {
     return this.goal.kept.map((wanted) => ({ ...wanted, reached: this.#reached.get(wanted.config.name) }));
   }
 
-  /** Takes over what an instance before this one had: what it had reached runs on, what it was about to reach is deployed. */
+  /** Takes over what an instance before this one had: what still runs goes on, the rest is deployed. */
   adopt(applications: readonly KeptApplication[], config: CheckedConfig): void {
     this.#applyHttp(config.http ?? {});
     this.#logging = config.logging;
-    const reached = applications.flatMap((each) => each.reached ?? []);
-    this.#instance.recover(reached);
-    for (const spec of reached) {
+    for (const spec of this.#instance.recover(applications.flatMap(({ reached }) => reached ?? []))) {
       this.#reached.set(spec.name, spec);
       void this.#front.publish(spec);
     }
-    for (const { reached: _, ...wanted } of applications) this.goal.adopt(wanted);
+    for (const { reached: _, phase, ...wanted } of applications)
+      this.goal.adopt({ ...wanted, phase: this.#reached.has(wanted.config.name) ? phase : "deploying" });
   }
 
   apply(config: CheckedConfig): readonly string[] {

@@ -26,9 +26,17 @@ export interface AdminOptions {
   readonly token?: string | undefined;
 }
 
+export interface StartedInstance {
+  readonly record: InstanceRecord;
+  /** None ran before. */
+  readonly isNew: boolean;
+  /** It has what an instance ran that has crashed. */
+  readonly tookOver: boolean;
+}
+
 /** The only thing that a new instance says to whoever has started it. */
 export type StartOutcome =
-  | { readonly type: "ready"; readonly record: InstanceRecord }
+  | { readonly type: "ready"; readonly record: InstanceRecord; readonly tookOver: boolean }
   /** Another one has the state directory: it runs, or will in a moment. */
   | { readonly type: "taken"; readonly holder: ProcessMark }
   | { readonly type: "failed"; readonly error: unknown };
@@ -53,17 +61,17 @@ export function findInstance(stateDirectory?: string): InstanceRecord | undefine
  *
  * @throws {HeliostatError} if the state directory cannot be used, and whatever keeps the instance from starting.
  */
-export async function startInstance(options: StartOptions): Promise<{ record: InstanceRecord; isNew: boolean }> {
+export async function startInstance(options: StartOptions): Promise<StartedInstance> {
   const directory = new StateDirectory(options.stateDirectory);
   directory.make();
   for (;;) {
     const running = directory.record();
-    if (running !== undefined) return { record: running, isNew: false };
+    if (running !== undefined) return { record: running, isNew: false, tookOver: false };
     const outcome = await launch(directory, options);
     if (outcome.type === "failed") throw outcome.error;
-    if (outcome.type === "ready") return { record: outcome.record, isNew: true };
+    if (outcome.type === "ready") return { record: outcome.record, tookOver: outcome.tookOver, isNew: true };
     const record = await comingUp(directory, outcome.holder);
-    if (record !== undefined) return { record, isNew: false };
+    if (record !== undefined) return { record, isNew: false, tookOver: false };
   }
 }
 

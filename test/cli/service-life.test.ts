@@ -141,7 +141,7 @@ it("C12: after kill -9 the replicas go on, also those that were asked for by han
     expect.stringMatching(/Nothing answers at http.*heliostat start/),
   ]);
   expect(before.filter(isRunning)).toEqual(before);
-  expect(await start()).toContain("An instance has been started.");
+  expect(await start()).toContain("has taken over what the one before it ran");
   expect(await replicas()).toEqual(before);
   await until(async () => (await fetch(`${httpUrl}/shop`)).status === 200, "it serves again", 15_000);
   expect(await (await fetch(`${httpUrl}/shop`)).text()).toBe("two");

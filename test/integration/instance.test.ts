@@ -62,7 +62,7 @@ it("C3: is ready when it is started, is found, and ends in order with nothing le
   // Of two at once one starts it, and the other finds it.
   expect([first.isNew, second.isNew].toSorted()).toEqual([false, true]);
   expect(second.record).toEqual(record);
-  expect(await start()).toEqual({ record, isNew: false });
+  expect(await start()).toEqual({ record, isNew: false, tookOver: false });
   expect(findInstance(state.path)).toEqual(record);
   expect(statSync(state.file("instance.json")).mode & 0o777).toBe(0o600);
   expect(childPids(process.pid).filter((pid) => pid !== record.pid)).toEqual([]);
@@ -95,7 +95,7 @@ it("C12: its replicas outlive kill -9, and the next one takes them over", async 
 
   const next = await start();
   pids.add(next.record.pid);
-  expect(next).toMatchObject({ isNew: true, record: { runtimeDirectory: record.runtimeDirectory } });
+  expect(next).toMatchObject({ isNew: true, tookOver: true, record: { runtimeDirectory: record.runtimeDirectory } });
   expect(await running(next.record.adminUrl!)).toEqual(before);
   expect(await (await fetch(`${next.record.httpUrl}/`)).text()).toBe("kept");
   // They are replicas like others: they end when they are told, and another takes the place of one that ends.

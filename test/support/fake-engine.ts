@@ -1,6 +1,11 @@
 import type { ControllerMessage, ReplicaMessage } from "../../src/core/contracts/control-messages.ts";
 import type { Clock } from "../../src/core/contracts/clock.ts";
-import type { Engine, ReplicaProcess, ReplicaProcessListener } from "../../src/core/contracts/engine.ts";
+import type {
+  Engine,
+  RecoveredReplica,
+  ReplicaProcess,
+  ReplicaProcessListener,
+} from "../../src/core/contracts/engine.ts";
 import type { ReplicaSpec } from "../../src/core/deployment/spec.ts";
 
 /** What a fake replica does on its own; what is not given does not happen. */
@@ -26,6 +31,7 @@ export class FakeEngine implements Engine {
   behaviour: FakeBehaviour;
   startError: Error | undefined = undefined;
   closed = 0;
+  recover: () => readonly RecoveredReplica[] = () => [];
 
   constructor(clock: Clock, behaviour: FakeBehaviour = healthy) {
     this.clock = clock;

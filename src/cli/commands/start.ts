@@ -55,14 +55,14 @@ async function start({
       `Whoever reaches ${adminHost} could run code on this machine: give --token too, or leave out --admin-host.`,
       2,
     );
-  const { record, isNew } = await startInstance({
+  const { record, isNew, tookOver } = await startInstance({
     stateDirectory: stateDir,
     http: { host: httpHost, port: httpPort },
     admin: { host: adminHost, port: adminPort, token },
   });
-  say(
-    isNew ? "An instance has been started." : `An instance runs already (process ${record.pid}): nothing was changed.`,
-  );
+  if (!isNew) say(`An instance runs already (process ${record.pid}): nothing was changed.`);
+  else if (tookOver) say("An instance has been started, and has taken over what the one before it ran.");
+  else say("An instance has been started.");
   say(`HTTP at ${record.httpUrl}`);
   if (record.adminUrl !== undefined) say(`REST interface at ${record.adminUrl}`);
   if (block === true) await stay(record, { stateDir, token });
