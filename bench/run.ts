@@ -38,6 +38,9 @@ const entries: readonly Entry[] = [
   { name: "router", placements: ["free"] },
   { name: "peers", placements: ["split"] },
   { name: "ray", placements: ["free"] },
+  { name: "http", placements: ["split"] },
+  { name: "http-sse", placements: ["free"] },
+  { name: "http-ray", placements: ["free"] },
 ];
 
 /** A suite that takes longer than this hangs. */

@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import type { SuiteResult } from "./harness/suite.ts";
 
 /** What is compared with others needs their packages, and is run by hand. */
-const others = new Set(["peers.ts", "ray.ts"]);
+const others = new Set(["peers.ts", "ray.ts", "http-ray.ts"]);
 const directory = fileURLToPath(new URL("./micro/", import.meta.url));
 const files = readdirSync(directory).filter((file) => !others.has(file));
 

@@ -180,4 +180,34 @@ export const targets: readonly Target[] = [
     " %",
     value("queueing", "free", "idle while requests wait"),
   ),
+  // The work of a fetch app is what a replica does: it takes a Request and gives a Response.
+  atLeast(
+    "GET by proxy and replica, against an undici hop to a fetch app",
+    2,
+    " x",
+    times("http", "split", "GET, 64 connections", "undici hop to a fetch app"),
+  ),
+  atLeast(
+    "proxy alone, through node:http",
+    0.85,
+    " x",
+    times("http", "split", "own answer, 64 connections", "node:http by hand, no hop"),
+  ),
+  atLeast(
+    "500 streams of 100 events/s: share of the events delivered",
+    99.5,
+    " %",
+    value("http-sse", "free", "share of those that were due, heliostat"),
+  ),
+  ...["proxy", "replica"].map((who) =>
+    atMost(
+      `memory of the ${who} with 50 stalled clients, last third through the first`,
+      1.05,
+      " x",
+      value("http-sse", "free", `last third through the first, the ${who}`),
+    ),
+  ),
+  ...[bestRay, "Ray Serve, behind HAProxy"].map((contender) =>
+    atLeast(`GET, against ${contender}`, 50, " x", times("http-ray", "free", "GET, 64 connections", contender)),
+  ),
 ];

@@ -14,7 +14,7 @@ export interface Drop {
 }
 
 /** Suites in which the first contender is what is measured, and the others are what it is compared with. */
-const comparisons = new Set(["peers", "ray"]);
+const comparisons = new Set(["peers", "ray", "http", "http-sse", "http-ray"]);
 
 /** Everything in a report that is a ratio within its run. */
 export function ratiosOf({ sections }: Report): Ratios {

@@ -12,3 +12,13 @@ export function privateBytes(pid: number): number {
     return Number.NaN;
   }
 }
+
+/** What of a process is in memory, shared or not; NaN where the system does not tell. */
+export function residentBytes(pid: number): number {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, "latin1");
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)![1]) * 1_024;
+  } catch {
+    return Number.NaN;
+  }
+}

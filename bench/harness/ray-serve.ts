@@ -11,7 +11,14 @@ const START_MS = 90_000;
 const ANSWER_MS = 60_000;
 const END_MS = 15_000;
 
-/** An instance of Ray of its own, with one deployment that calls another. */
+export interface RayOptions {
+  /** With the flag that its documentation recommends for throughput, instead of the defaults. */
+  readonly isTuned: boolean;
+  /** One deployment that answers HTTP at this port of the loopback address, instead of one that calls another. */
+  readonly http?: { readonly port: number; readonly isBehindHaproxy?: boolean };
+}
+
+/** An instance of Ray of its own. */
 export class RayServe {
   readonly #child: ChildProcess;
   readonly #lines: Interface;
@@ -29,15 +36,16 @@ export class RayServe {
     child.on("error", (error) => this.#next.reject(error));
   }
 
-  /** @param options `isTuned`: with the flag that its documentation recommends for throughput, instead of the defaults. */
-  static async start({ isTuned }: { readonly isTuned: boolean }): Promise<RayServe> {
-    const python = installPython(REQUIREMENT, "python");
+  static async start({ isTuned, http }: RayOptions): Promise<RayServe> {
+    const python = installRay();
     // Short, because Ray puts Unix sockets deep below it, and their paths may have 107 bytes.
     const directory = mkdtempSync("/tmp/rb-");
-    const child = spawnPython(python, [`${peersDirectory}ray_serve.py`, directory], {
+    const args = http === undefined ? ["ray_serve.py", directory] : ["ray_http.py", directory, `${http.port}`];
+    const child = spawnPython(python, [`${peersDirectory}${args[0]}`, ...args.slice(1)], {
       RAY_worker_niceness: "0",
       RAY_USAGE_STATS_ENABLED: "0",
       RAY_SERVE_THROUGHPUT_OPTIMIZED: isTuned ? "1" : "0",
+      ...(http?.isBehindHaproxy === true ? haproxyIn(directory) : {}),
     });
     const ray = new RayServe(child, directory);
     try {
@@ -85,4 +93,21 @@ export class RayServe {
       clearTimeout(timer);
     }
   }
+}
+
+/** @returns the Python that has Ray. */
+export function installRay(): string {
+  return installPython(REQUIREMENT, "python");
+}
+
+/** Its files lie elsewhere by default, and stay. */
+function haproxyIn(directory: string): Record<string, string> {
+  return {
+    RAY_SERVE_ENABLE_HA_PROXY: "1",
+    RAY_SERVE_HAPROXY_CONFIG_FILE_LOC: `${directory}/haproxy/haproxy.cfg`,
+    RAY_SERVE_HAPROXY_SOCKET_PATH: `${directory}/haproxy/admin.sock`,
+    RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH: `${directory}/haproxy/metrics.sock`,
+    RAY_SERVE_HAPROXY_SERVER_STATE_BASE: `${directory}/haproxy`,
+    RAY_SERVE_HAPROXY_SERVER_STATE_FILE: `${directory}/haproxy/server-state`,
+  };
 }

@@ -20,6 +20,7 @@ os.environ.setdefault("RAY_worker_niceness", "0")
 
 import ray
 from ray import serve
+from ray_processes import descendants
 
 BEST = os.environ.get("RAY_SERVE_THROUGHPUT_OPTIMIZED") == "1"
 answers = os.fdopen(os.dup(1), "w", buffering=1)
@@ -82,16 +83,6 @@ class Caller:
         else:
             await asyncio.gather(*[worker() for _ in range(min(width, count))])
         return {"ms": (time.perf_counter() - started) * 1000, "us": times_us}
-
-
-def descendants(pid):
-    """Processes that came of this one, by what Linux tells."""
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children") as file:
-            children = [int(child) for child in file.read().split()]
-    except OSError:
-        return []
-    return [one for child in children for one in [child, *descendants(child)]]
 
 
 async def answer_all(handle):
