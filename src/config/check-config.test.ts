@@ -21,7 +21,7 @@ it("F2: durations of a wrong type are errors, and seconds are told as seconds", 
   expect(messagesOf(check).toSorted()).toEqual([
     'applications[0].deployments[0].graceful_shutdown_timeout_s must be a number of at least 0, not "20".',
     "applications[0].deployments[0].health_check_period_s must be a number above 0, not -1.",
-    'applications[0].deployments[0].request_router_config.stats.periodMs must be a number above 0, not "1".',
+    'applications[0].deployments[0].request_router_config.request_routing_stats_period_s must be a number above 0, not "1".',
   ]);
 });
 

@@ -2,7 +2,7 @@ import type * as v from "valibot";
 import { nearestName, show } from "../core/deployment/option-checks.ts";
 import { notPlain } from "./plain-data.ts";
 import { pathOf, type Problem } from "./problem.ts";
-import { fromRayKey, fromRayRouter, toRayKey } from "./ray-names.ts";
+import { fromRayKey, fromRayRouter, ROUTER_STATS, toRayKey } from "./ray-names.ts";
 import { configSchema, FREE_KEYS } from "./schema.ts";
 
 type Keys = readonly (string | number)[];
@@ -130,6 +130,10 @@ class Walk {
       result[renamed.key] = FREE_KEYS.has(renamed.key)
         ? this.#free(renamed.value, next)
         : this.visit(renamed.value, next);
+    }
+    if (kind === "requestRouter") {
+      for (const [name, ours] of Object.entries(ROUTER_STATS))
+        if (Object.hasOwn(given, name)) this.written.set(pathOf([...keys, "stats", ours]), [...written, name]);
     }
     return result;
   }

@@ -70,22 +70,26 @@ const ROUTERS: Readonly<Record<string, string>> = {
   ConsistentHashRouter: "consistent-hash",
 };
 
+/** What it has beside the router, and we have in an object of its own: what they are called there. */
+export const ROUTER_STATS = {
+  request_routing_stats_period_s: "periodMs",
+  request_routing_stats_timeout_s: "timeoutMs",
+} as const;
+
 /** Ray Serve's options of a request router in this project's form; what has no counterpart stays as it is, to be warned of. */
 export function fromRayRouter(given: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const {
-    request_router_class: name,
-    request_routing_stats_period_s: period,
-    request_routing_stats_timeout_s: timeout,
-    ...rest
-  } = given;
+  const { request_router_class: name, ...others } = given;
   const policy =
     typeof name === "string"
       ? ROUTERS[name.slice(Math.max(name.lastIndexOf("."), name.lastIndexOf(":")) + 1)]
       : undefined;
-  const stats = {
-    ...(period === undefined || period === null ? {} : { periodMs: toMs(period) }),
-    ...(timeout === undefined || timeout === null ? {} : { timeoutMs: toMs(timeout) }),
-  };
+  const stats: Record<string, unknown> = {};
+  const rest: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(others)) {
+    const ours = Object.hasOwn(ROUTER_STATS, key) ? ROUTER_STATS[key as keyof typeof ROUTER_STATS] : undefined;
+    if (ours === undefined) rest[key] = value;
+    else if (value !== undefined && value !== null) stats[ours] = toMs(value);
+  }
   return {
     ...rest,
     ...(policy === undefined ? (name === undefined ? {} : { request_router_class: name }) : { policy }),
