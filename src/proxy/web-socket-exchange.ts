@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import type { WebSocket, WebSocketServer } from "ws";
+import { errorText } from "../core/error-text.ts";
 import { HeliostatError } from "../core/errors.ts";
 import type { CloseReason, Exchange, ExchangeListener, ResponseHead } from "../core/http/exchange.ts";
 import { errorReply } from "./error-reply.ts";
@@ -101,8 +102,10 @@ export class WebSocketExchange implements ExchangeListener {
       return;
     }
     if (!this.#isOver) {
-      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      log.error(`The WebSocket of request ${options.requestId} to application "${route.app}" failed: ${text}`);
+      const { app } = route;
+      log.error(`The WebSocket of request ${options.requestId} to application "${app}" failed: ${errorText(error)}`, {
+        app,
+      });
     }
     this.#socket.close(INTERNAL_ERROR);
   }
