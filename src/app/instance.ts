@@ -20,7 +20,7 @@ import { systemClock } from "../engine/system-clock.ts";
 import { bodyEncoder, connector, handleExtension } from "../engine/wire-setup.ts";
 import { stderrLog } from "../observe/log.ts";
 import { formats } from "../formats/formats.ts";
-import { ByteWriter } from "../wire/codec/writer.ts";
+import { checkTravels } from "./check-travels.ts";
 import { defaultLimits } from "../wire/limits.ts";
 import type { Poller } from "../wire/poller.ts";
 import type { SharedMemory } from "../wire/shared-memory.ts";
@@ -136,7 +136,7 @@ export class Instance {
 
   /** Deploys and gives a handle to the ingress. */
   async run(app: ApplicationSpec): Promise<Handle> {
-    this.#checkTravels(app);
+    checkTravels(app, this.#context.formats);
     if (!this.#ingresses.has(app.name)) this.#ingresses.set(app.name, app.ingress);
     await this.controller.deploy(app);
     this.#ingresses.set(app.name, app.ingress);
@@ -197,15 +197,5 @@ export class Instance {
     this.#platform.receiveGuests?.(
       (send) => new Guest({ directory: controller.directory, status: () => controller.status(), send }),
     );
-  }
-
-  /** A constructor argument that cannot travel is an error of `run`, not of each replica's start. */
-  #checkTravels(app: ApplicationSpec): void {
-    const structured = this.#context.formats.byName("structured");
-    for (const { initArgs, options } of app.deployments) {
-      structured.encodeArgs(initArgs, new ByteWriter(new Uint8Array(256)));
-      if (options.userConfig !== undefined)
-        structured.encode(options.userConfig.value, new ByteWriter(new Uint8Array(256)), "result");
-    }
   }
 }

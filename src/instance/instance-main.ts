@@ -1,7 +1,8 @@
-import { closeSync, rmSync, writeSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { openAdminServer, type AdminServer } from "../admin/admin-server.ts";
 import { encodeValue, specFormats } from "../formats/spec-formats.ts";
+import { writeOutcome } from "../engine/outcome-pipe.ts";
 import { startOfProcess } from "../engine/process/process-mark.ts";
 import { StateDirectory, type InstanceRecord } from "../client/state-directory.ts";
 import { HeliostatError } from "../core/errors.ts";
@@ -12,7 +13,7 @@ import { forgetRuntime, readRuntime, writeRuntime } from "./runtime-record.ts";
 import { Service } from "./service.ts";
 import { LogFolder, LOGS_FOLDER } from "./logs/log-folder.ts";
 import { LogKeeper } from "./logs/log-keeper.ts";
-import { OUTCOME_FD, type StartOptions, type StartOutcome } from "./start-instance.ts";
+import type { StartOptions, StartOutcome } from "./start-instance.ts";
 import { version } from "./version.ts";
 
 /** Entry point of an instance of its own: gets its options on standard input, and says once whether it is ready. */
@@ -126,8 +127,7 @@ function tell(outcome: StartOutcome): void {
     bytes = encodeValue({ type: "failed", error: new HeliostatError(String(error)) } satisfies StartOutcome, table);
   }
   try {
-    writeSync(OUTCOME_FD, bytes);
-    closeSync(OUTCOME_FD);
+    writeOutcome(bytes);
   } catch (error) {
     log.warn(`Nobody hears how the start went: ${(error as Error).message}`);
   }

@@ -9,6 +9,7 @@ import { StateDirectory, type InstanceRecord } from "../client/state-directory.t
 import { HeliostatError } from "../core/errors.ts";
 import type { HttpOptions } from "../core/serve-types.ts";
 import { inheritedFlags } from "../engine/inherited-flags.ts";
+import { OUTCOME_FD } from "../engine/outcome-pipe.ts";
 import { LOG_FILE, LOGS_FOLDER } from "./logs/log-folder.ts";
 
 export interface StartOptions {
@@ -40,9 +41,6 @@ export type StartOutcome =
   /** Another one has the state directory: it runs, or will in a moment. */
   | { readonly type: "taken"; readonly holder: ProcessMark }
   | { readonly type: "failed"; readonly error: unknown };
-
-/** Where the instance says it. */
-export const OUTCOME_FD = 3;
 
 const instanceMain = fileURLToPath(new URL(`./instance-main${extname(import.meta.url)}`, import.meta.url));
 /** A process that has not said anything by then hangs. */

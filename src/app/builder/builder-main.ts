@@ -1,5 +1,4 @@
-import { existsSync, writeSync } from "node:fs";
-import { Socket } from "node:net";
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";
@@ -9,8 +8,9 @@ import type { BoundApplication } from "../../core/deployment/deployment.ts";
 import type { ResolvedOptions } from "../../core/deployment/options.ts";
 import type { DeploymentOptions } from "../../core/deployment/types.ts";
 import { ConfigError, DeploymentFailedError, HeliostatError } from "../../core/errors.ts";
+import { writeOutcome } from "../../engine/outcome-pipe.ts";
 import { processState } from "../../engine/process-state.ts";
-import { ByteWriter } from "../../wire/codec/writer.ts";
+import { checkTravels } from "../check-travels.ts";
 import type { BuildOutcome, BuildRequest, BuiltApplication } from "./build-request.ts";
 import { findApplication, wrong } from "./find-application.ts";
 import { LoadedFiles } from "./loaded-files.ts";
@@ -18,8 +18,6 @@ import { encodeValue, specFormats } from "../../formats/spec-formats.ts";
 
 /** Entry point of a process that loads the user's module, says which application it makes, and ends. */
 
-/** Where the parent reads the outcome: what the user's code prints goes elsewhere. */
-const OUTCOME_FD = 3;
 const NOTHING = Symbol("nothing");
 
 const table = specFormats();
@@ -33,7 +31,6 @@ processState.builder = {
   },
 };
 
-endWithParent();
 const request = JSON.parse(await text(process.stdin)) as BuildRequest;
 let outcome: BuildOutcome;
 try {
@@ -44,14 +41,6 @@ try {
 send(outcome);
 // Whatever the module has begun, such as a server of its own, ends here.
 process.exit(0);
-
-/** A parent that was killed cannot end this process, which may hang in the user's module. */
-function endWithParent(): void {
-  const pipe = new Socket({ fd: OUTCOME_FD, readable: true, writable: false });
-  // Nothing is ever sent this way: the end of it is the end of the parent.
-  pipe.once("close", () => process.kill(-process.pid, "SIGKILL")).resume();
-  pipe.on("error", () => {}).unref();
-}
 
 async function build(): Promise<BuiltApplication> {
   const { name, routePrefix, deployments = [], env = {} } = request;
@@ -67,7 +56,7 @@ async function build(): Promise<BuiltApplication> {
         }
       : resolved.logging;
   const codeDigest = files.digest();
-  checkTravels(spec.deployments);
+  checkTravels(spec, table);
   return {
     files: files.paths,
     // The name in the application, which is another than the given one for the second deployment of that name.
@@ -127,12 +116,6 @@ function notLoaded(error: unknown, module: string): DeploymentFailedError {
   return new DeploymentFailedError(`${shown}\n(while ${module} was loaded)`, { deployment: "", cause: error });
 }
 
-/** An argument that cannot travel is an error of the build, not of each replica's start. */
-function checkTravels(specs: readonly { readonly name: string; readonly initArgs: readonly unknown[] }[]): void {
-  const structured = table.byName("structured");
-  for (const { initArgs } of specs) structured.encodeArgs(initArgs, new ByteWriter(new Uint8Array(256)));
-}
-
 /** Options that a configuration can hold. */
 function dataOf(options: DeploymentOptions): DeploymentOptions {
   return JSON.parse(
@@ -151,12 +134,5 @@ function send(what: BuildOutcome): void {
     const told = error instanceof ConfigError ? error : new HeliostatError(message);
     bytes = encodeValue({ type: "failed", error: told, files: files.paths } satisfies BuildOutcome, table);
   }
-  for (let at = 0; at < bytes.byteLength;) {
-    try {
-      at += writeSync(OUTCOME_FD, bytes, at);
-    } catch (error) {
-      // The pipe is full: the parent reads.
-      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
-    }
-  }
+  writeOutcome(bytes);
 }

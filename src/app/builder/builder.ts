@@ -3,8 +3,10 @@ import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DeploymentFailedError } from "../../core/errors.ts";
 import { inheritedFlags } from "../../engine/inherited-flags.ts";
+import { OUTCOME_FD } from "../../engine/outcome-pipe.ts";
 import type { BuildOutcome, BuildRequest, BuiltApplication } from "./build-request.ts";
 import { decodeValue, specFormats } from "../../formats/spec-formats.ts";
+import { endsWithThisProcess } from "./parent-watch.ts";
 
 const builderMain = fileURLToPath(new URL(`./builder-main${extname(import.meta.url)}`, import.meta.url));
 /** A module that takes longer to load hangs. */
@@ -47,12 +49,13 @@ export async function build(
       // It has ended.
     }
   };
+  const endWatch = child.pid === undefined ? undefined : endsWithThisProcess(child.pid);
   const timer = setTimeout(kill, BUILD_MS);
   options.signal?.addEventListener("abort", kill, { once: true });
   const chunks: Buffer[] = [];
   child.stdin!.on("error", () => {});
   child.stdin!.end(JSON.stringify(request));
-  child.stdio[3]!.on("data", (chunk: Buffer) => chunks.push(chunk));
+  child.stdio[OUTCOME_FD]!.on("data", (chunk: Buffer) => chunks.push(chunk));
   const ended = await new Promise<string>((resolve) => {
     child.once("error", (error) => resolve(`could not be started: ${error.message}`));
     child.once("exit", () => kill());
@@ -61,6 +64,7 @@ export async function build(
     );
   });
   clearTimeout(timer);
+  await endWatch?.();
   options.signal?.removeEventListener("abort", kill);
   options.signal?.throwIfAborted();
   const bytes = Buffer.concat(chunks);
