@@ -1,5 +1,6 @@
 import { rmSync } from "node:fs";
 import type { Log } from "../core/contracts/log.ts";
+import type { ReplicaSpec } from "../core/deployment/spec.ts";
 import type { Caller } from "../core/handle/caller.ts";
 import { ControlServer } from "../engine/control-server.ts";
 import { MemoryEngine } from "../engine/memory/engine.ts";
@@ -66,6 +67,16 @@ async function openProcesses(
     limits: context.limits,
     token: context.token,
   });
+  const openOutput = (spec: Pick<ReplicaSpec, "app" | "replicaId">): OutputFile | undefined => {
+    if (outputDirectory === undefined) return undefined;
+    const path = outputPath(outputDirectory, spec);
+    try {
+      return new OutputFile(path);
+    } catch (error) {
+      log.error(`Replica ${spec.replicaId} cannot write to ${path}: ${(error as Error).message}`);
+      return undefined;
+    }
+  };
   const processes = new ProcessEngine({
     context,
     control,
@@ -75,18 +86,9 @@ async function openProcesses(
       kept === undefined
         ? undefined
         : { processes: new KeptProcesses(directory, "replica"), adoptionMs: kept.adoptionMs },
-    openOutput(spec) {
-      if (outputDirectory === undefined) return undefined;
-      const path = outputPath(outputDirectory, spec);
-      try {
-        return new OutputFile(path);
-      } catch (error) {
-        log.error(`Replica ${spec.replicaId} cannot write to ${path}: ${(error as Error).message}`);
-        return undefined;
-      }
-    },
+    openOutput,
   });
-  const threads = new ThreadEngine({ context, control, directory });
+  const threads = new ThreadEngine({ context, control, directory, openOutput });
   const proxies: HttpProxy[] = [];
   return {
     runtimeDirectory: directory.path,

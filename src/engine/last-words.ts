@@ -11,13 +11,18 @@ export interface LastWords {
   behind(what: string): string;
 }
 
+/** Takes what a replica writes that has no file of its own, or cannot write to it by itself. */
+export interface Output {
+  write(chunk: Buffer): void;
+}
+
 /** Passes on what a replica writes to its stderr, and remembers the end of it. */
 export class HeardWords implements LastWords {
   #text = "";
 
-  constructor(stderr: Readable) {
+  constructor(stderr: Readable, to: Output = process.stderr) {
     stderr.on("data", (chunk: Buffer) => {
-      process.stderr.write(chunk);
+      to.write(chunk);
       this.#text = (this.#text + chunk.toString()).slice(-LAST_CHARS);
     });
   }

@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { ReplicaSpec } from "../../src/core/deployment/spec.ts";
 import type { Engine, ReplicaProcess } from "../../src/core/contracts/engine.ts";
 import { Deadlines } from "../../src/core/handle/deadlines.ts";
 import { ControlServer } from "../../src/engine/control-server.ts";
@@ -66,7 +67,10 @@ async function openSeparate(kind: "process" | "thread", hasFiles = false): Promi
     limits: context.limits,
     token: context.token,
   });
-  const threads = new ThreadEngine({ context, control, directory });
+  const files = hasFiles
+    ? { openOutput: (spec: ReplicaSpec) => new OutputFile(outputPath(join(root, "logs"), spec)) }
+    : {};
+  const threads = new ThreadEngine({ context, control, directory, ...files });
   const { engine, started } = watched(
     kind === "thread"
       ? threads
@@ -75,7 +79,7 @@ async function openSeparate(kind: "process" | "thread", hasFiles = false): Promi
           control,
           directory,
           reaper,
-          ...(hasFiles ? { openOutput: (spec) => new OutputFile(outputPath(join(root, "logs"), spec)) } : {}),
+          ...files,
         }),
   );
   return {
@@ -121,4 +125,5 @@ function openMemory(): Promise<OpenedEngine> {
 describeEngine("process engine", { isolated: true, loads: true }, () => openSeparate("process"));
 describeEngine("process engine, output in files", { isolated: true, loads: true }, () => openSeparate("process", true));
 describeEngine("thread engine", { isolated: true, loads: true }, () => openSeparate("thread"));
+describeEngine("thread engine, output in files", { isolated: true, loads: true }, () => openSeparate("thread", true));
 describeEngine("memory engine", { isolated: false, loads: false }, openMemory);

@@ -107,6 +107,35 @@ it("C12: its replicas outlive kill -9, and the next one takes them over", async 
   for (const name of ["goal.json", "runtime.json"]) expect(existsSync(state.file(name))).toBe(false);
 });
 
+it("C12: a replica that was taken over writes to the same file, and its last words are told", async () => {
+  const { record } = await start();
+  pids.add(record.pid);
+  const importPath = fileURLToPath(new URL("../fixtures/builds/talking.ts", import.meta.url));
+  await ask(record.adminUrl!, "PUT", "applications", {
+    applications: [{ name: "talk", importPath: `${importPath}:app` }],
+  });
+  const said = () => fetch(`${findInstance(state.path)!.httpUrl}/`).then((answer) => answer.text(), String);
+  await until(async () => (await said()) === "said", "it runs");
+  process.kill(record.pid, "SIGKILL");
+  await until(() => !isRunning(record.pid), "the instance is gone");
+  const { adminUrl, pid } = (await start()).record;
+  pids.add(pid);
+  const status = async () => (await ask(adminUrl!, "GET", "applications/talk")).deployments.Talking;
+  const [{ replicaId, pid: replicaPid }] = (await status()).replicas;
+  pids.add(replicaPid);
+  const lines = async () => (await (await fetch(`${adminUrl}/api/v1/logs?app=talk`)).text()).split("\n");
+  const before = (await lines()).length;
+  await until(async () => (await said()) === "said", "it is reached");
+  expect((await lines()).length).toBe(before + 2);
+  await fetch(`${findInstance(state.path)!.httpUrl}/exit`).catch(() => {});
+  await until(async () => (await status()).message.includes("good bye"), "its last words are told");
+  expect(await lines()).toContain(`${replicaId}: good bye`);
+  await until(async () => (await said()) === "said", "another has taken its place");
+  for (const { pid: each } of (await status()).replicas) pids.add(each);
+  await ask(adminUrl!, "POST", "shutdown");
+  await until(() => ![...pids].some(isRunning), "the instance ends");
+});
+
 it("what keeps it from starting is told, and leaves nothing", async () => {
   const { record } = await start();
   pids.add(record.pid);

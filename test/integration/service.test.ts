@@ -109,24 +109,30 @@ it("adds one application, and deletes", async () => {
   expect(service.status().applications).toEqual({});
 });
 
-it("an instance with a state directory gives each replica a file for its output, and reads its last words there", async () => {
-  const stateDirectory = mkdtempSync(join(tmpdir(), "heliostat-state-"));
-  const background = await Service.open({ http: { port: 0 }, log: silent, stateDirectory, onShutdown() {} });
-  try {
-    const importPath = `${fileURLToPath(new URL("../fixtures/builds/talking.ts", import.meta.url))}:app`;
-    background.apply(config({ name: "a", routePrefix: "/a", importPath }));
-    await Promise.all([...background.goal.all.values()].map(({ done }) => done));
-    expect(await (await fetch(`${background.httpUrl}/a/`)).text()).toBe("said");
-    const [replica] = background.status().applications["a"]!.deployments["Talking"]!.replicas;
-    const folder = join(stateDirectory, "logs/a");
-    const file = join(folder, `${encodeURIComponent(replica!.replicaId)}.log`);
-    expect(readFileSync(file, "utf8")).toBe("on stdout\non stderr\n");
-    await fetch(`${background.httpUrl}/a/exit`);
-    await until(() => readdirSync(folder).length > 1, "another replica has taken its place");
-    expect(readFileSync(file, "utf8")).toContain("good bye");
-    expect(background.status().applications["a"]!.deployments["Talking"]!.message).toContain("good bye");
-  } finally {
-    await background.close();
-    rmSync(stateDirectory, { recursive: true, force: true });
-  }
-});
+it.each(["process", "thread"])(
+  "an instance with a state directory gives a replica in a %s a file for its output, and shows its last words",
+  async (isolation) => {
+    const stateDirectory = mkdtempSync(join(tmpdir(), "heliostat-state-"));
+    const background = await Service.open({ http: { port: 0 }, log: silent, stateDirectory, onShutdown() {} });
+    try {
+      const importPath = `${fileURLToPath(new URL("../fixtures/builds/talking.ts", import.meta.url))}:app`;
+      background.apply(
+        config({ name: "a", routePrefix: "/a", importPath, deployments: [{ name: "Talking", isolation }] }),
+      );
+      await Promise.all([...background.goal.all.values()].map(({ done }) => done));
+      expect(await (await fetch(`${background.httpUrl}/a/`)).text()).toBe("said");
+      const [replica] = background.status().applications["a"]!.deployments["Talking"]!.replicas;
+      const folder = join(stateDirectory, "logs/a");
+      const file = join(folder, `${encodeURIComponent(replica!.replicaId)}.log`);
+      await until(() => readFileSync(file, "utf8").length >= 20, "a thread's output comes by messages");
+      expect(readFileSync(file, "utf8").split("\n").toSorted()).toEqual(["", "on stderr", "on stdout"]);
+      await fetch(`${background.httpUrl}/a/exit`);
+      await until(() => readdirSync(folder).length > 1, "another replica has taken its place");
+      expect(readFileSync(file, "utf8")).toContain("good bye");
+      expect(background.status().applications["a"]!.deployments["Talking"]!.message).toContain("good bye");
+    } finally {
+      await background.close();
+      rmSync(stateDirectory, { recursive: true, force: true });
+    }
+  },
+);

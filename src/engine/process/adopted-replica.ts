@@ -31,6 +31,9 @@ export class AdoptedReplica implements ReplicaProcess {
     this.pid = pid;
     this.#options = options;
     engine.reaper.watch(pid, id);
+    // It goes on writing to it; only the end of that is of interest here.
+    const output = engine.openOutput?.(found.about);
+    output?.close();
     this.#slot = engine.control.expect(id, {
       onMessage: (message) => {
         // From now on the connection tells of its end.
@@ -50,8 +53,9 @@ export class AdoptedReplica implements ReplicaProcess {
       engine.kept?.processes.forget(id);
       rmSync(socketOf(engine.directory, id), { force: true });
       options.onGone();
+      const what = "ended; how is not known, as another controller had started it";
       listener.onExit({
-        description: "ended; how is not known, as another controller had started it",
+        description: output?.behind(what) ?? what,
         code: null,
         signal: null,
       });

@@ -20,7 +20,7 @@ export interface ProcessEngineOptions {
     | { readonly processes: KeptProcesses<Omit<ReplicaSpec, "target">>; readonly adoptionMs: number }
     | undefined;
   /** Opens what a replica writes to. @default what this process writes to */
-  openOutput?(spec: ReplicaSpec): OutputFile | undefined;
+  openOutput?(spec: Pick<ReplicaSpec, "app" | "replicaId">): OutputFile | undefined;
 }
 
 /** Runs each replica as a process of its own. */

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, mkdirSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, mkdirSync, openSync, readSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { LAST_CHARS, type LastWords, withLastWords } from "../last-words.ts";
 
@@ -31,7 +31,16 @@ export class OutputFile implements LastWords {
     this.#start = fstatSync(this.fd).size;
   }
 
-  /** The child has its own copy. */
+  /** Writes for a replica that is no process, and has no descriptors of its own. */
+  write(chunk: Buffer): void {
+    try {
+      writeSync(this.fd, chunk);
+    } catch {
+      // The disk is full, and the replica must not end of that.
+    }
+  }
+
+  /** A child has its own copy. */
   close(): void {
     closeSync(this.fd);
   }

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { rmSync } from "node:fs";
 import { extname } from "node:path";
 import { MessageChannel, Worker } from "node:worker_threads";
@@ -9,7 +10,7 @@ import { portTransport } from "../../transport/message-port.ts";
 import type { Transport } from "../../wire/transport.ts";
 import type { WireContext } from "../../wire/wire-context.ts";
 import { encodeBootstrap } from "../bootstrap.ts";
-import { HeardWords } from "../last-words.ts";
+import { HeardWords, type Output } from "../last-words.ts";
 import type { ControlServer, ControlSlot } from "../control-server.ts";
 
 export interface ThreadEngineOptions {
@@ -17,6 +18,8 @@ export interface ThreadEngineOptions {
   readonly control: ControlServer;
   /** Where sockets are; threads listen too, for callers in other processes. */
   readonly directory: { file(name: string): string };
+  /** Opens what a replica writes to. @default what this process writes to */
+  openOutput?(spec: ReplicaSpec): (Output & { close(): void }) | undefined;
 }
 
 const replicaMain = new URL(`./thread-replica-main${extname(import.meta.url)}`, import.meta.url);
@@ -92,14 +95,22 @@ class ThreadReplica implements ReplicaProcess {
       },
       context.formats,
     );
+    const output = engine.openOutput?.(spec);
     this.#worker = new Worker(replicaMain, {
       name: spec.replicaId,
       workerData: { bootstrap, peerId: new Uint8Array(id) },
       env: { ...process.env, ...spec.options.env },
+      stdout: output !== undefined,
       stderr: true,
       ...(spec.options.nodeOptions.length > 0 ? { execArgv: [...process.execArgv, ...spec.options.nodeOptions] } : {}),
     });
-    const lastWords = new HeardWords(this.#worker.stderr);
+    const { stdout, stderr } = this.#worker;
+    const lastWords = new HeardWords(stderr, output);
+    if (output !== undefined) {
+      stdout.on("data", (chunk: Buffer) => output.write(chunk));
+      // The last of it comes after its end.
+      void Promise.all([stdout, stderr].map((stream) => once(stream, "close"))).then(() => output.close());
+    }
     let failure: unknown;
     this.#worker.on("error", (error) => {
       failure = error;
