@@ -1,6 +1,5 @@
 import type { ReplicaMessage } from "../contracts/control-messages.ts";
 import { HeliostatError } from "../errors.ts";
-import { afterFailure, startAttempts } from "./backoff.ts";
 import {
   EXIT_TIMEOUT_MS,
   isServing,
@@ -13,8 +12,8 @@ import {
 } from "./deployment-state.ts";
 import { describeFailure, messageOf, type Failure } from "./failure.ts";
 import { checkAnswered, checkOverdue, MAX_MISSES, newHealth, type Health } from "./health.ts";
+import { afterFailedStart, afterLoss, giveUp } from "./losses.ts";
 import { recovered, RECOVERY_MS } from "./recover-replica.ts";
-import { nextStatus } from "./status.ts";
 
 /** What can be learnt about a replica: what it says about itself, and that its process has ended. */
 export type ReplicaEvent =
@@ -146,46 +145,6 @@ function exited(
   }
 }
 
-/** A failed start counts towards giving up only while the version has never run; afterwards it is a crash to be made good. */
-function afterFailedStart(
-  state: DeploymentState,
-  replica: StartingReplica,
-  seen: { failure: Failure; nowMs: number },
-): DeploymentState {
-  const { target } = state;
-  if (state.mode !== "serving" || state.gaveUp || replica.generation !== target.generation) return state;
-  // The user's own error says more than how a process ended.
-  const lastFailure =
-    seen.failure.phase === "exit" && state.lastFailure !== undefined ? state.lastFailure : seen.failure;
-  const reason = `Replica ${replica.replicaId} could not be started: ${describeFailure(seen.failure)}`;
-  if (state.ranGenerations.has(target.generation)) {
-    return {
-      ...withRankFailure(state, replica.rank, { ranForMs: 0, nowMs: seen.nowMs }),
-      lastFailure,
-      message: shownMessage(state, reason),
-    };
-  }
-  const startFailures = state.startFailures + 1;
-  const attempts = startAttempts(target.replicas, target.spec.options.maxConstructorRetryCount);
-  // Code that is not there will not be there at the next attempt.
-  const hopeless = seen.failure.phase === "load" || startFailures >= attempts;
-  if (hopeless) return { ...giveUp(state, lastFailure), startFailures };
-  return { ...state, startFailures, lastFailure, message: `${reason} (attempt ${startFailures} of ${attempts})` };
-}
-
-function afterLoss(
-  state: DeploymentState,
-  replica: ServingReplica,
-  seen: { reason: string; nowMs: number },
-): DeploymentState {
-  if (state.mode !== "serving") return state;
-  return {
-    ...withRankFailure(state, replica.rank, { ranForMs: seen.nowMs - replica.readyMs, nowMs: seen.nowMs }),
-    status: nextStatus(state.status, "lost"),
-    message: shownMessage(state, `Replica ${replica.replicaId} was lost: ${seen.reason}`),
-  };
-}
-
 function answered(
   state: DeploymentState,
   replica: ServingReplica,
@@ -240,29 +199,4 @@ function reconfigured(
   const tellsOfTarget =
     replica.told.configuration === state.target.configuration && state.mode === "serving" && !state.rolledBack;
   return tellsOfTarget ? giveUp(worn, failure) : worn;
-}
-
-function giveUp(state: DeploymentState, failure: Failure): DeploymentState {
-  const name = state.target.spec.name;
-  return {
-    ...state,
-    gaveUp: true,
-    lastFailure: failure,
-    status: nextStatus(state.status, "gave-up"),
-    message: `Deployment "${name}" could not be deployed: ${describeFailure(failure)}`,
-  };
-}
-
-function withRankFailure(
-  state: DeploymentState,
-  rank: number,
-  seen: { ranForMs: number; nowMs: number },
-): DeploymentState {
-  const failure = afterFailure(state.failuresByRank.get(rank), seen.ranForMs, seen.nowMs);
-  return { ...state, failuresByRank: new Map([...state.failuresByRank, [rank, failure]]) };
-}
-
-/** The reason of a failed update outranks what befalls the old version afterwards. */
-function shownMessage(state: DeploymentState, message: string): string {
-  return state.status === "DEPLOY_FAILED" ? state.message : message;
 }

@@ -8,10 +8,10 @@ import type { RequestScope } from "../handle/context.ts";
 import type { Deadlines } from "../handle/deadlines.ts";
 import { WHILE_CONSTRUCTED } from "../http/ingress.ts";
 import type { DeploymentSnapshot, ReplicaAddress } from "../router/snapshot.ts";
-import { checkHealth, construct, dispose, reconfigure, routingStatsOf } from "./instance.ts";
+import { checkHealth, construct, dispose, reconfigure } from "./instance.ts";
 import { ReplicaModels } from "./replica-models.ts";
 import { methodsOf, Replica, type ReplicaIdentity } from "./replica.ts";
-import { RoutingStats } from "./routing-stats.ts";
+import { ReplicaWatch } from "./replica-watch.ts";
 import type { ReplicaFacilities } from "./workplace.ts";
 
 export interface ReplicaHostOptions {
@@ -40,8 +40,6 @@ export interface ReplicaHostOptions {
 
 type Announcement = Extract<ReplicaMessage, { type: "models" | "routing-stats" | "worn-out" }>;
 
-/** How often memory is looked at, where a limit is set. */
-const MEMORY_PERIOD_MS = 1_000;
 /** Loading a model may take longer than this, so a class says itself whether it is worth a word. */
 const LONG_CONSTRUCTION_MS = 10_000;
 
@@ -50,10 +48,9 @@ export class ReplicaHost {
   readonly replica: Replica;
   readonly #options: ReplicaHostOptions;
   readonly #models: ReplicaModels;
-  #routingStats: RoutingStats | undefined = undefined;
+  readonly #watch: ReplicaWatch;
   #instance: object | Function | undefined = undefined;
   #phase: "load" | "construct" | "reconfigure" | "health" = "load";
-  #isAbandoned = false;
   #ready: ReplicaReport["ready"] = undefined;
   /** What it was last told. */
   #told: Pick<ReplicaReport, "options" | "userConfig">;
@@ -87,6 +84,11 @@ export class ReplicaHost {
     const { replica } = this;
     const models = new ReplicaModels({ clock, announce: (modelIds) => this.#announce({ type: "models", modelIds }) });
     this.#models = models;
+    this.#watch = new ReplicaWatch({
+      ...options,
+      reside: (fn) => options.residence.run(replica.identity, fn),
+      announce: (message) => this.#announce(message),
+    });
     options.facilities.set(replica.identity, {
       clock,
       log: options.log,
@@ -134,8 +136,7 @@ export class ReplicaHost {
 
   /** Lets everything lie, as when a process is killed; for replicas that share one. */
   abandon(): void {
-    this.#isAbandoned = true;
-    this.#routingStats?.stop();
+    this.#watch.stop();
     this.#models.abandon();
   }
 
@@ -158,8 +159,7 @@ export class ReplicaHost {
       this.#ready = { address, methods: methodsOf(this.#instance!) };
       send({ type: "ready", ...this.#ready });
       this.#models.open();
-      this.#watchRoutingStats();
-      this.#watchMemory();
+      this.#watch.start(this.#instance!);
     } catch (error) {
       send({ type: "failed", phase: this.#phase, error });
       void this.stop(0);
@@ -168,13 +168,14 @@ export class ReplicaHost {
 
   async #reconfigure(message: Extract<ControllerMessage, { type: "reconfigure" }>): Promise<void> {
     const { spec, send } = this.#options;
-    this.#told = { options: message.options, userConfig: message.userConfig ?? this.#told.userConfig };
+    this.#told = { ...this.#told, options: message.options };
     this.replica.setLimit(message.options.maxOngoingRequests);
     this.replica.identity.worldSize = message.options.worldSize;
     try {
       const { userConfig } = message;
       if (userConfig !== undefined && this.#instance !== undefined) {
         await this.#reside(() => reconfigure(this.#instance!, spec.deployment, userConfig.value));
+        this.#told = { ...this.#told, userConfig };
       }
       send({ type: "reconfigured", id: message.id });
     } catch (error) {
@@ -194,7 +195,7 @@ export class ReplicaHost {
 
   async #stop(timeoutMs: number): Promise<void> {
     const { clock, log, spec, end } = this.#options;
-    this.#routingStats?.stop();
+    this.#watch.stop();
     await new Promise<void>((resolve) => {
       const timer = clock.setTimer(timeoutMs, resolve);
       void this.replica.drain().then(() => {
@@ -215,32 +216,6 @@ export class ReplicaHost {
     // After the instance, whose destructor may still need them.
     await this.#models.close();
     end();
-  }
-
-  #watchRoutingStats(): void {
-    const { clock, log, spec } = this.#options;
-    const read = routingStatsOf(this.#instance!);
-    if (read === undefined || this.#isAbandoned || this.#stopping !== undefined) return;
-    this.#routingStats = new RoutingStats({
-      clock,
-      log,
-      ...spec.options.routingStats,
-      read: () => this.#options.residence.run(this.replica.identity, read),
-      report: (stats) => this.#announce({ type: "routing-stats", stats }),
-    });
-    this.#routingStats.start();
-  }
-
-  #watchMemory(): void {
-    const { clock, spec } = this.#options;
-    const limitMb = spec.options.maxMemoryMb;
-    const memoryMb = this.#options.memoryMb?.();
-    if (limitMb === undefined || memoryMb === undefined || this.#stopping !== undefined) return;
-    if (memoryMb > limitMb) {
-      this.#announce({ type: "worn-out", reason: `it uses ${Math.round(memoryMb)} MB, over maxMemoryMb (${limitMb})` });
-      return;
-    }
-    clock.setTimer(MEMORY_PERIOD_MS, () => this.#watchMemory());
   }
 
   /** Tells what may be wrong if an instance of a class that knows does not come for long. */
