@@ -1,21 +1,21 @@
 import type { Clock } from "../core/contracts/clock.ts";
 import type { Directory } from "../core/contracts/directory.ts";
-import type { Engine, RecoveredReplica } from "../core/contracts/engine.ts";
+import type { Engine } from "../core/contracts/engine.ts";
 import type { Log } from "../core/contracts/log.ts";
 import type { DeploymentAction, ReplicaObservation } from "../core/controller/application-state.ts";
-import type { Action, Moment } from "../core/controller/reconcile.ts";
+import type { Moment } from "../core/controller/reconcile.ts";
 import { recoverApplication, recoverLeftovers } from "../core/controller/recover.ts";
 import { missingSnapshot, type SnapshotContent } from "../core/controller/snapshot-builder.ts";
 import { reportApplication } from "../core/controller/status-report.ts";
 import { replicaSpecOf } from "../core/controller/target.ts";
-import type { ApplicationSpec, ReplicaSpec } from "../core/deployment/spec.ts";
+import type { ApplicationSpec } from "../core/deployment/spec.ts";
 import { DeploymentFailedError } from "../core/errors.ts";
 import { INGRESS } from "../core/router/snapshot.ts";
 import { messageOf } from "../core/controller/failure.ts";
 import type { ServeStatus } from "../core/serve-types.ts";
 import { DeadlineTimer } from "./deadline-timer.ts";
+import { Fleet } from "./fleet.ts";
 import { Publisher } from "./publisher.ts";
-import { ReplicaLink } from "./replica-link.ts";
 import { SupervisedApplication, type DeploymentChange } from "./supervised-application.ts";
 
 /** What a controller needs from outside. */
@@ -54,8 +54,7 @@ export class Controller {
   readonly #publisher: Publisher;
   readonly #timer: DeadlineTimer;
   readonly #apps = new Map<string, SupervisedApplication>();
-  readonly #links = new Map<string, ReplicaLink>();
-  readonly #engines = new Set<Engine>();
+  readonly #fleet: Fleet;
   #observations: { readonly app: string; readonly seen: ReplicaObservation }[] = [];
   readonly #due = new Set<string>();
   #isWorking = false;
@@ -66,6 +65,15 @@ export class Controller {
     this.#options = options;
     this.#publisher = new Publisher({ clock, log, describe: (app, deployment) => this.#describe(app, deployment) });
     this.directory = this.#publisher;
+    this.#fleet = new Fleet({
+      engines: options.engines,
+      directory: this.#publisher,
+      status: () => this.status(),
+      onObserved: (app, seen) => {
+        this.#observations.push({ app, seen });
+        this.#work(app);
+      },
+    });
     this.#timer = new DeadlineTimer(clock, () => this.#work(...this.#apps.keys()));
   }
 
@@ -106,9 +114,7 @@ export class Controller {
    * @returns those of the applications of which something is there; the others must be deployed.
    */
   recover(specs: readonly ApplicationSpec[]): readonly string[] {
-    const engine = this.#options.engines("process");
-    this.#engines.add(engine);
-    const found = Map.groupBy(engine.recover?.() ?? [], ({ spec }) => spec.app);
+    const found = Map.groupBy(this.#fleet.find(), ({ spec }) => spec.app);
     const { nodeId, clock } = this.#options;
     const wanted = new Map(specs.map((spec) => [spec.name, spec]));
     for (const [name, replicas] of found) {
@@ -118,7 +124,7 @@ export class Controller {
           ? recoverLeftovers(name, replicas, clock.now())
           : recoverApplication(spec, replicas, clock.now());
       this.#apps.set(name, SupervisedApplication.recovered(state, nodeId));
-      for (const each of replicas) this.#link(name, each.spec, (listener) => each.adopt(listener));
+      for (const each of replicas) this.#fleet.adopt(each);
     }
     this.#work(...this.#apps.keys());
     return [...wanted.keys()].filter((name) => found.has(name));
@@ -145,7 +151,7 @@ export class Controller {
   /** What runs now. */
   status(): ServeStatus {
     const { clock, nodeId } = this.#options;
-    const context = { nowMs: clock.now(), nodeId, pidOf: (replicaId: string) => this.#links.get(replicaId)?.pid };
+    const context = { nowMs: clock.now(), nodeId, pidOf: (replicaId: string) => this.#fleet.pidOf(replicaId) };
     const applications = Object.fromEntries(
       [...this.#apps].map(([name, app]) => [name, reportApplication(app.state, context)]),
     );
@@ -162,7 +168,7 @@ export class Controller {
   leftovers(): ControllerLeftovers {
     return {
       applications: [...this.#apps.keys()],
-      replicas: [...this.#links.keys()],
+      replicas: this.#fleet.replicaIds,
       subscriptions: this.#publisher.subscriptions,
       timers: this.#timer.isSet ? 1 : 0,
     };
@@ -170,8 +176,7 @@ export class Controller {
 
   async #close(): Promise<void> {
     await Promise.all([...this.#apps.keys()].map((name) => this.delete(name)));
-    await Promise.all([...this.#engines].map((engine) => engine.close()));
-    this.#engines.clear();
+    await this.#fleet.close();
   }
 
   /** Works off what was observed and what is due; what comes in meanwhile, such as from an engine that answers at once, too. */
@@ -215,38 +220,13 @@ export class Controller {
     const { replicaId } = action;
     if (action.type !== "check-health") this.#options.onDecision?.(app, { deployment, action });
     if (action.type === "start") {
-      this.#start(app, action);
+      const { target, rank } = action;
+      this.#fleet.start(replicaSpecOf(target, { replicaId, rank, nodeId: this.#options.nodeId }));
       return;
     }
     if (action.type === "kill")
       this.#options.log.warn(`Replica ${replicaId} is killed: ${action.reason}`, { app, deployment, replicaId });
-    this.#links.get(replicaId)?.perform(action);
-  }
-
-  #start(app: string, { target, replicaId, rank }: Extract<Action, { type: "start" }>): void {
-    const { engines, nodeId } = this.#options;
-    const spec = replicaSpecOf(target, { replicaId, rank, nodeId });
-    this.#link(app, spec, (listener) => {
-      const engine = engines(spec.options.isolation);
-      this.#engines.add(engine);
-      return engine.start(spec, listener);
-    });
-  }
-
-  #link(app: string, { deployment, replicaId }: ReplicaSpec, begin: RecoveredReplica["adopt"]): void {
-    const observe = (event: ReplicaObservation["event"]) => {
-      if (event.type === "exited") this.#links.delete(replicaId);
-      this.#observations.push({ app, seen: { deployment, replicaId, event } });
-      this.#work(app);
-    };
-    try {
-      this.#links.set(
-        replicaId,
-        new ReplicaLink({ begin, directory: this.directory, onEvent: observe, status: () => this.status() }),
-      );
-    } catch (error) {
-      observe({ type: "exited", description: `it could not be started: ${messageOf(error)}` });
-    }
+    this.#fleet.perform(action);
   }
 
   #report(change: DeploymentChange): void {
@@ -286,7 +266,7 @@ export class Controller {
     for (;;) {
       const random = Math.floor(this.#options.clock.random() * 36 ** 6);
       const replicaId = `${deployment}#${random.toString(36).padStart(6, "0")}`;
-      if (!this.#links.has(replicaId)) return replicaId;
+      if (!this.#fleet.has(replicaId)) return replicaId;
     }
   }
 }
