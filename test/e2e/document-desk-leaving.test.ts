@@ -64,7 +64,7 @@ function couldHearMs({ pid, atMs }: Sight, leftMs: number): number {
 
 it("while the picture is decoded: the detector hears of it within 100 ms, and neither model computes", async () => {
   // Large enough that decoding takes longer than everything else here.
-  const large = await sharp(page).resize(12_000, 9_000, { fit: "fill" }).png({ compressionLevel: 1 }).toBuffer();
+  const large = await sharp(page).resize(9_000, 6_750, { fit: "fill" }).png({ compressionLevel: 1 }).toBuffer();
   const leftMs = await leave(large, () => of("Detector", "begin").length > 0);
   const [heard] = of("Detector", "aborted");
   expect(heard!.atMs - leftMs).toBeLessThan(100);
