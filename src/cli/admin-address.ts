@@ -15,7 +15,11 @@ export function addressOption(): Option {
 /** Where the instance answers: what was said, else what its state directory says, else where one answers by default. */
 export function adminAddress(given: string | undefined): string {
   // An empty variable is one that is not set.
-  if (given === undefined || given === "") return trimmed(new StateDirectory().record()?.adminUrl ?? DEFAULT);
+  if (given === undefined || given === "") {
+    const directory = new StateDirectory();
+    const { adminUrl = DEFAULT } = directory.record() ?? directory.crashed() ?? {};
+    return trimmed(adminUrl);
+  }
   const text = /^https?:\/\//.test(given) ? given : `http://${given}`;
   if (!URL.canParse(text)) throw new CommandError(`The address "${given}" is none. Write one such as ${DEFAULT}.`, 2);
   return trimmed(text);

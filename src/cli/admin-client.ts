@@ -1,6 +1,7 @@
 import { text } from "node:stream/consumers";
 import type { AdminStatus, InstanceDescription, LogQuery } from "../admin/admin-service.ts";
 import type { ApplicationConfig, CheckedConfig } from "../config/check-config.ts";
+import { StateDirectory } from "../client/state-directory.ts";
 import { adminAddress } from "./admin-address.ts";
 import { CommandError } from "./failure.ts";
 
@@ -122,6 +123,12 @@ export class AdminClient {
   }
 
   #silent(error: unknown): CommandError {
+    const crashed = new StateDirectory().crashed();
+    if (crashed !== undefined && crashed.adminUrl === this.address) {
+      return new CommandError(
+        `The instance at ${this.address} (process ${crashed.pid}) has crashed; its replicas go on. heliostat start takes them over.`,
+      );
+    }
     return new CommandError(
       `Nothing answers at ${this.address} (${reasonOf(error)}). Start an instance with heliostat start, or say with -a or HELIOSTAT_ADDRESS where one is.`,
     );

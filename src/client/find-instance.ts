@@ -1,8 +1,7 @@
 import { readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { HeliostatError } from "../core/errors.ts";
 import { TOKEN_FILE } from "../engine/runtime-files.ts";
-import { isSameProcess } from "../engine/process/process-mark.ts";
 import { defaultStateDirectory, StateDirectory } from "./state-directory.ts";
 
 /** Where a running instance is reached, and by what secret. */
@@ -18,34 +17,19 @@ const ANSWER_MS = 10_000;
  * Finds the instance at `HELIOSTAT_ADDRESS`, or else the one of the state directory.
  *
  * @returns undefined if none runs where nobody has said that there is one.
- * @throws {HeliostatError} if the one at `HELIOSTAT_ADDRESS` cannot be reached.
+ * @throws {HeliostatError} if the one at `HELIOSTAT_ADDRESS` cannot be reached, or that of the state directory has crashed.
  */
 export async function findInstance(env: NodeJS.ProcessEnv = process.env): Promise<FoundInstance | undefined> {
   const { HELIOSTAT_ADDRESS: address, HELIOSTAT_TOKEN: token } = env;
   if (address !== undefined && address !== "") return atRuntimeDirectory(await askFor(address, token));
-  const text = new StateDirectory(defaultStateDirectory(env)).read("instance.json");
-  const record = text === undefined ? undefined : parse(text);
-  if (record === undefined) return undefined;
-  const { pid, start, controlPath, runtimeDirectory = controlPath && dirname(controlPath) } = record;
-  const runs = start === undefined ? isRunning(pid) : isSameProcess({ pid, start });
-  return runs && runtimeDirectory !== undefined ? atRuntimeDirectory(runtimeDirectory) : undefined;
-}
-
-/** What is read of an instance's record; one by hand may leave out the start of the process. */
-interface Record {
-  readonly pid: number;
-  readonly start?: string;
-  readonly runtimeDirectory?: string;
-  readonly controlPath?: string;
-}
-
-function parse(text: string): Record | undefined {
-  try {
-    const record = JSON.parse(text) as Record | null;
-    return typeof record?.pid === "number" ? record : undefined;
-  } catch {
-    return undefined;
-  }
+  const directory = new StateDirectory(defaultStateDirectory(env));
+  const record = directory.record();
+  if (record !== undefined) return atRuntimeDirectory(record.runtimeDirectory);
+  const crashed = directory.crashed();
+  if (crashed === undefined) return undefined;
+  throw new HeliostatError(
+    `the instance of this machine (process ${crashed.pid}) has crashed: \`heliostat start\` takes over what it ran`,
+  );
 }
 
 /** Asks the REST interface where the sockets are. */
@@ -77,14 +61,5 @@ function atRuntimeDirectory(directory: string): FoundInstance {
       `the sockets of the instance in ${directory} cannot be reached: ${(error as Error).message}. Calls need an instance of this machine and this user`,
       { cause: error },
     );
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }

@@ -64,9 +64,11 @@ test("a lock holds as long as its process, and no longer", async () => {
   directory.announce(recordOf(child.pid!, start));
   expect(directory.lock()).toEqual({ pid: child.pid, start });
   expect(directory.record()?.pid).toBe(child.pid);
+  expect(directory.crashed()).toBeUndefined();
   child.kill("SIGKILL");
   await once(child, "exit");
   expect(directory.record()).toBeUndefined();
+  expect(directory.crashed()?.pid).toBe(child.pid);
   expect(directory.lock()).toBeUndefined();
   expect(directory.lock()).toEqual({ pid: process.pid, start: mine() });
 });

@@ -115,6 +115,12 @@ export class StateDirectory {
     return record !== undefined && isSameProcess(record) ? record : undefined;
   }
 
+  /** The instance that ended without a word, if none has taken its place. */
+  crashed(): InstanceRecord | undefined {
+    const record = this.#readJson<InstanceRecord>("instance.json");
+    return record === undefined || isSameProcess(record) ? undefined : record;
+  }
+
   /** Tells others of the instance: from now on it is found. */
   announce(record: InstanceRecord): void {
     this.write("instance.json", `${JSON.stringify(record, undefined, 2)}\n`);

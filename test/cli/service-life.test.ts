@@ -135,11 +135,11 @@ it("C12: after kill -9 the replicas go on, also those that were asked for by han
   expect(before).toHaveLength(2);
   process.kill(pid, "SIGKILL");
   await until(() => !isRunning(pid), "the instance is gone");
-  const nothing = await heliostat("status", "-a", adminUrl);
-  expect([nothing.code, nothing.stderr]).toEqual([
-    1,
-    expect.stringMatching(/Nothing answers at http.*heliostat start/),
-  ]);
+  for (const args of [["status"], ["status", "-a", adminUrl], ["call", "shop.add", "1", "2"]])
+    expect(await heliostat(...args)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/The instance at http\S+ \(process \d+\) has crashed.*heliostat start/),
+    });
   expect(before.filter(isRunning)).toEqual(before);
   expect(await start()).toContain("has taken over what the one before it ran");
   expect(await replicas()).toEqual(before);
