@@ -13,6 +13,7 @@ import type { ApplicationSpec } from "../core/deployment/spec.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { HttpOptions } from "../core/serve-types.ts";
 import { systemClock } from "../engine/system-clock.ts";
+import { DecisionLog } from "./decision-log.ts";
 import { Goal, type KeptWanted } from "./goal.ts";
 import { LogFolder, LOGS_FOLDER } from "./logs/log-folder.ts";
 import { metricsText } from "./metrics.ts";
@@ -23,9 +24,6 @@ export interface KeptApplication extends KeptWanted {
   /** What ran last; undefined if it never did. */
   readonly reached: ApplicationSpec | undefined;
 }
-
-/** Decisions that are kept for each application. */
-const DECISIONS = 500;
 
 export interface ServiceOptions {
   /** The port is opened at once. */
@@ -48,7 +46,7 @@ export class Service implements AdminService {
   readonly #instance: Instance;
   readonly #front: HttpFront;
   readonly #options: ServiceOptions;
-  readonly #decisions: Map<string, Decision[]>;
+  readonly #decisions: DecisionLog;
   readonly #logs: LogFolder | undefined;
   /** Each application as it last ran. */
   readonly #reached = new Map<string, ApplicationSpec>();
@@ -58,7 +56,7 @@ export class Service implements AdminService {
 
   private constructor(
     options: ServiceOptions,
-    parts: { instance: Instance; front: HttpFront; decisions: Map<string, Decision[]>; logs: LogFolder | undefined },
+    parts: { instance: Instance; front: HttpFront; decisions: DecisionLog; logs: LogFolder | undefined },
   ) {
     this.#options = options;
     this.#http = options.http;
@@ -78,26 +76,13 @@ export class Service implements AdminService {
     const { log, onChange, stateDirectory, kept } = options;
     const logs =
       stateDirectory === undefined ? undefined : new LogFolder(join(stateDirectory, LOGS_FOLDER), systemClock);
-    const decisions = new Map<string, Decision[]>();
+    const decisions = new DecisionLog(systemClock);
     const instance = await Instance.open(processPlatform({ outputDirectory: logs?.path, kept }), {
       clock: systemClock,
       log,
       ...(onChange === undefined ? {} : { onChange }),
-      onDecision(app, { deployment, action }) {
-        const known = decisions.get(app) ?? [];
-        decisions.set(app, known);
-        known.unshift({
-          at: new Date(systemClock.wallNow()),
-          deployment,
-          replicaId: action.replicaId,
-          action: action.type,
-          reason:
-            "reason" in action
-              ? action.reason
-              : action.type === "start"
-                ? "a replica is missing"
-                : "its options have changed",
-        });
+      onDecision: (app, decision) => decisions.add(app, decision),
+    });
         known.length = Math.min(known.length, DECISIONS);
       },
     });
@@ -216,7 +201,7 @@ export class Service implements AdminService {
   decisions(app: string, deployment: string): readonly Decision[] | undefined {
     const spec = this.goal.all.get(app)?.spec;
     if (spec?.deployments.some(({ name }) => name === deployment) !== true) return undefined;
-    return (this.#decisions.get(app) ?? []).filter((decision) => decision.deployment === deployment);
+    return this.#decisions.of(app, deployment);
   }
 
   logs(query: LogQuery, signal: AbortSignal): AsyncIterable<string> {
@@ -265,7 +250,7 @@ export class Service implements AdminService {
   async #delete(name: string): Promise<void> {
     await this.#front.remove(name);
     await this.#instance.delete(name);
-    this.#decisions.delete(name);
+    this.#decisions.forget(name);
     this.#reached.delete(name);
   }
 
