@@ -83,9 +83,6 @@ export class Service implements AdminService {
       ...(onChange === undefined ? {} : { onChange }),
       onDecision: (app, decision) => decisions.add(app, decision),
     });
-        known.length = Math.min(known.length, DECISIONS);
-      },
-    });
     const front = new HttpFront({ log, openProxy: (http) => instance.openProxies!(http) });
     try {
       await front.open(await withKeyTexts(options.http));
