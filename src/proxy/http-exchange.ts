@@ -14,6 +14,8 @@ import type { ProxySettings } from "./settings.ts";
 
 /** What a client that left before its answer counts as. */
 const CLIENT_GONE = 499;
+/** A body up to this size is written as text. */
+const MAX_TEXT_BYTES = 1_024;
 const NO_BYTES = new Uint8Array(0);
 /** Where a request and its response keep the exchange: listeners need no closures of their own then. */
 const EXCHANGE: unique symbol = Symbol("exchange");
@@ -72,7 +74,8 @@ export class HttpExchange implements ExchangeListener {
   openWithBody(): void {
     const request = this.#request;
     if (this.#isOver || request.destroyed) return;
-    if (request.complete) {
+    // The end of a body is told later than its last byte.
+    if (request.complete || request.readableLength === this.#fields.contentLength) {
       const body = (request.read() as Buffer | null) ?? NO_BYTES;
       if (body.byteLength > this.#settings.maxBodyBytes) this.#refuseBody();
       else this.#open(body);
@@ -130,7 +133,9 @@ export class HttpExchange implements ExchangeListener {
   onResponse(head: ResponseHead, body: Uint8Array): void {
     if (this.#isOver || !this.#writeHead(head, body.byteLength)) return;
     this.#end(head.status);
-    this.#response.end(body);
+    // As text it goes in one piece with the head: faster, as long as copying costs little. A letter of Latin 1 is a byte.
+    if (body.byteLength <= MAX_TEXT_BYTES) this.#response.end(latin1(body), "latin1");
+    else this.#response.end(body);
   }
 
   onHead(head: ResponseHead): void {
@@ -255,6 +260,10 @@ export class HttpExchange implements ExchangeListener {
 /** The exchange that a connection is busy with, given the response that it is to have next. */
 export function exchangeOf(response: ServerResponse | null | undefined): HttpExchange | undefined {
   return (response as Carrier | null | undefined)?.[EXCHANGE];
+}
+
+function latin1({ buffer, byteOffset, byteLength }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString("latin1");
 }
 
 function openWithBody(exchange: HttpExchange): void {

@@ -11,18 +11,17 @@ export function sendReply(
   about: { readonly requestId: string; readonly closes?: boolean; readonly contentType?: string | undefined },
 ): void {
   const { requestId, closes = false, contentType = TEXT } = about;
-  const body = Buffer.from(text);
   response.writeHead(status, [
     ...headers.flat(),
     ...(closes ? ["Connection", "close"] : []),
     "Content-Type",
     contentType,
     "Content-Length",
-    String(body.byteLength),
+    String(Buffer.byteLength(text)),
     "X-Request-ID",
     requestId,
   ]);
-  response.end(body);
+  response.end(text);
 }
 
 /** The same on a connection that is no longer in HTTP's hands, which is closed. */

@@ -44,10 +44,10 @@ export class RequestBody {
   }
 
   /** The request is over, or has ended early: whoever still reads gets the error. */
-  fail(error: Error): void {
+  fail(error: () => Error): void {
     if (this.#isOver) return;
     this.#end();
-    this.#controller.error(error);
+    this.#controller.error(error());
   }
 
   /** Nothing is kept and nothing comes any more. */

@@ -15,8 +15,10 @@ export function serveFetch(exchange: IncomingExchange, { head, body }: OpenedExc
     const whole = body.byteLength > 0 && takesBody(head.method) ? body : undefined;
     const request = httpRequest(exchange, head, streamed?.stream ?? whole);
     if (streamed !== undefined) {
-      exchange.onStop = () => streamed.fail(bodyOver(exchange));
-      exchange.onEnd(() => streamed.fail(bodyOver(exchange)));
+      // Made only if it is needed: an error takes as long as all of a small request.
+      const over = (): Error => bodyOver(exchange);
+      exchange.onStop = () => streamed.fail(over);
+      exchange.onEnd(() => streamed.fail(over));
       exchange.accept();
     }
     outcome = host.call(exchange, method, host.target, [request]);
