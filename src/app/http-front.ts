@@ -9,6 +9,8 @@ import type { HttpProxy, OpenProxy } from "./proxies/http-proxy.ts";
 export interface HttpFrontOptions {
   readonly log: Log;
   readonly openProxy: OpenProxy;
+  /** Why options that differ from those in force have no effect, and what to do about it. */
+  readonly standing: string;
 }
 
 /** The HTTP side of what runs here: which application answers at which prefix, and the proxy, once there is something to serve. */
@@ -17,7 +19,6 @@ export class HttpFront {
   /** By application. A prefix is taken from when its application begins to be deployed. */
   readonly #prefixes = new Map<string, string>();
   readonly #routes = new Map<string, Route>();
-  #http: ResolvedHttpOptions | undefined = undefined;
   #proxy: HttpProxy | undefined = undefined;
   #opening: Promise<HttpProxy> | undefined = undefined;
 
@@ -67,21 +68,17 @@ export class HttpFront {
   }
 
   /** Opens the port, unless it is open: then other options than its own are warned of. */
-  async open(http: HttpOptions | undefined): Promise<HttpProxy> {
-    const resolved = resolveHttpOptions(http ?? {}, "http");
-    if (this.#opening !== undefined) {
-      const proxy = await this.#opening;
-      this.#warnOfOther(http ?? {}, resolved);
-      return proxy;
-    }
-    this.#http = resolved;
-    this.#opening = this.#options.openProxy(resolved);
+  async open(http: HttpOptions = {}): Promise<HttpProxy> {
+    const resolved = resolveHttpOptions(http, "http");
+    const opening = (this.#opening ??= this.#options.openProxy(resolved));
     try {
-      return (this.#proxy = await this.#opening);
+      this.#proxy = await opening;
     } catch (error) {
-      this.#opening = undefined;
+      if (this.#opening === opening) this.#opening = undefined;
       throw error;
     }
+    this.#warnOfOther(this.#proxy, http, resolved);
+    return this.#proxy;
   }
 
   /** The application runs: from when this resolves requests go to it, or no longer do if it has no HTTP any more. */
@@ -90,10 +87,13 @@ export class HttpFront {
       await this.remove(spec.name);
       return;
     }
-    const backpressure = Object.fromEntries(
-      spec.deployments.map(({ name, options }) => [name, options.backpressure] as const),
-    );
-    this.#routes.set(spec.name, { app: spec.name, prefix: spec.routePrefix!, backpressure });
+    this.#routes.set(spec.name, routeTo(spec));
+    await this.#push();
+  }
+
+  /** These applications run already, and are served perhaps: no request must miss one of them meanwhile. */
+  async publishAll(specs: readonly ApplicationSpec[]): Promise<void> {
+    for (const spec of specs) if (answersHttp(spec)) this.#routes.set(spec.name, routeTo(spec));
     await this.#push();
   }
 
@@ -122,17 +122,19 @@ export class HttpFront {
     await this.#proxy?.setRoutes([...this.#routes.values()]);
   }
 
-  #warnOfOther(given: HttpOptions, wanted: ResolvedHttpOptions): void {
-    const http = this.#http!;
+  #warnOfOther({ options, port, url }: HttpProxy, given: HttpOptions, wanted: ResolvedHttpOptions): void {
     for (const key of Object.keys(given) as (keyof HttpOptions)[]) {
-      if (given[key] === undefined || JSON.stringify(wanted[key]) === JSON.stringify(http[key])) continue;
+      if (given[key] === undefined || JSON.stringify(wanted[key]) === JSON.stringify(options[key])) continue;
       // Any free port is what it has.
-      if (key === "port" && (wanted.port === 0 || wanted.port === this.#proxy?.port)) continue;
-      this.#options.log.warn(
-        `http.${key} has no effect: HTTP is served at ${this.#proxy?.url} already, with the options of the first application that was served. Call serve.shutdown() first to change them.`,
-      );
+      if (key === "port" && (wanted.port === 0 || wanted.port === port)) continue;
+      this.#options.log.warn(`http.${key} has no effect: HTTP is served at ${url} already, ${this.#options.standing}`);
     }
   }
+}
+
+function routeTo({ name, routePrefix, deployments }: ApplicationSpec): Route {
+  const backpressure = Object.fromEntries(deployments.map((each) => [each.name, each.options.backpressure] as const));
+  return { app: name, prefix: routePrefix!, backpressure };
 }
 
 /** Whether HTTP requests are to be given to an application. */

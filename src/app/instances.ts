@@ -23,7 +23,11 @@ export class Instances {
   readonly #ready = new Map<Where, Instance>();
   /** Which instance runs an application. */
   readonly #apps = new Map<string, { readonly where: Where; readonly spec: ApplicationSpec }>();
-  readonly #front = new HttpFront({ log, openProxy: (http) => this.#openProxy(http) });
+  readonly #front = new HttpFront({
+    log,
+    openProxy: (http) => this.#openProxy(http),
+    standing: "with the options of the first application that was served. Call serve.shutdown() first to change them.",
+  });
   readonly #signals = new SignalHandler(() => this.shutdown());
 
   async run(app: unknown, given: RunOptions): Promise<Handle> {

@@ -16,9 +16,7 @@ import { ThreadEngine } from "../engine/thread/engine.ts";
 import { connectSocket } from "../transport/socket.ts";
 import type { WireContext } from "../wire/wire-context.ts";
 import type { MakePlatform, Platform, Welcome } from "./instance.ts";
-import type { HttpProxy } from "./proxies/http-proxy.ts";
-import type { ProxyProcessListener } from "./proxies/proxy-messages.ts";
-import type { ProxyChild } from "./proxies/proxy-child.ts";
+import { ProxyHost } from "./proxies/proxy-host.ts";
 
 /** As long as a timer can be. */
 const FOREVER_MS = 2_147_483_647;
@@ -89,22 +87,22 @@ async function openProcesses(
     openOutput,
   });
   const threads = new ThreadEngine({ context, control, directory, openOutput });
-  const proxies: HttpProxy[] = [];
+  const proxies = new ProxyHost({
+    clock: context.clock,
+    log,
+    runtimeDirectory: directory.path,
+    token: context.token,
+    control,
+    reaper,
+    kept:
+      kept === undefined
+        ? undefined
+        : { processes: new KeptProcesses(directory, "proxy"), adoptionMs: kept.adoptionMs },
+  });
   return {
     runtimeDirectory: directory.path,
     takesOver,
-    async openProxies(http, patience = {}) {
-      const [{ ProxyChild }, { ProxyWorkers }] = await Promise.all([
-        import("./proxies/proxy-child.ts"),
-        import("./proxies/proxy-workers.ts"),
-      ]);
-      const home = { http, patience, runtimeDirectory: directory.path, token: context.token, control, reaper };
-      const { workers, port } = http;
-      const start = (listener: ProxyProcessListener): ProxyChild => new ProxyChild(home, listener);
-      const opened = await ProxyWorkers.open({ workers, port, start, clock: context.clock, log });
-      proxies.push(opened);
-      return opened;
-    },
+    openProxies: (http, patience) => proxies.open(http, patience),
     receiveGuests(receive) {
       welcome = receive;
     },
@@ -125,7 +123,7 @@ async function openProcesses(
     async close() {
       await Promise.all([processes.close(), threads.close()]);
       // Behind the replicas, so that whoever waits for one of them is told that it is gone.
-      await Promise.all(proxies.map((each) => each.close()));
+      await proxies.close();
       control.close();
       await reaper.close();
       directory.remove();

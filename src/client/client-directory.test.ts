@@ -230,6 +230,20 @@ test("a question ends with the controller that was asked, and the next one is as
   expect(await asked).toBe("fine");
 });
 
+test("tells when a controller has told of what is followed, and not when there is none", async () => {
+  const machine = new FakeMachine();
+  machine.follow();
+  let isHeard = false;
+  const heard = machine.directory.heard("shop", "Shop").then(() => (isHeard = true));
+  await settled();
+  machine.link.break();
+  await machine.pass(1_000);
+  expect(isHeard).toBe(false);
+  machine.link.tell(["a"]);
+  await heard;
+  await machine.directory.heard("shop", "Shop");
+});
+
 test("closed, it tries no more", async () => {
   const machine = await connected();
   await machine.crash();

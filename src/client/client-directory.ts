@@ -30,6 +30,8 @@ interface Topic {
   readonly app: string;
   readonly deployment: string;
   onSnapshot(snapshot: DeploymentSnapshot): void;
+  /** Settles when a controller has told of it. */
+  readonly heard: PromiseWithResolvers<void>;
 }
 
 /** How soon one looks again for an instance that was not there, or is gone. */
@@ -70,7 +72,7 @@ export class ClientDirectory implements Directory {
   }
 
   subscribe(app: string, deployment: string, onSnapshot: (snapshot: DeploymentSnapshot) => void): () => void {
-    const topic: Topic = { app, deployment, onSnapshot };
+    const topic: Topic = { app, deployment, onSnapshot, heard: Promise.withResolvers() };
     this.#topics.add(topic);
     if (this.#link !== undefined) this.#link.send({ type: "subscribe", app, deployment });
     else if (this.#lost === undefined) void this.#connect();
@@ -78,6 +80,12 @@ export class ClientDirectory implements Directory {
       this.#topics.delete(topic);
       this.#link?.send({ type: "unsubscribe", app, deployment });
     };
+  }
+
+  /** Resolves when those who follow a deployment have heard of it. */
+  async heard(app: string, deployment: string): Promise<void> {
+    const own = [...this.#topics].filter((topic) => topic.app === app && topic.deployment === deployment);
+    await Promise.all(own.map((topic) => topic.heard.promise));
   }
 
   /** Somebody wants to call: if no instance was found before, or it has ended, calls wait for another look. */
@@ -181,8 +189,10 @@ export class ClientDirectory implements Directory {
     if (message.type === "snapshot") {
       const { app, deployment } = message.snapshot;
       for (const topic of this.#topics)
-        if (topic.app === app && topic.deployment === deployment)
+        if (topic.app === app && topic.deployment === deployment) {
           topic.onSnapshot({ ...message.snapshot, version: ++this.#version });
+          topic.heard.resolve();
+        }
     } else if (message.type === "called") {
       const question = this.#questions.get(message.id);
       this.#questions.delete(message.id);

@@ -76,6 +76,12 @@ export class Client {
     this.#rest = stayAwake(() => this.#directory.isBusy || caller.leftovers().length > 0);
   }
 
+  /** Learns where the replicas of a deployment are before it is called. Resolves when it is known. */
+  async follow(app: string, deployment: string): Promise<void> {
+    this.caller.router(app, deployment);
+    await this.#directory.heard(app, deployment);
+  }
+
   /** Looks again for an instance, if there was none. */
   wake(): this {
     this.#directory.wake();

@@ -8,7 +8,7 @@ import type { ApplicationConfig, CheckedConfig } from "../config/check-config.ts
 import { withKeyTexts } from "../config/config-file.ts";
 import type { DeploymentChange } from "../control/supervised-application.ts";
 import type { Log } from "../core/contracts/log.ts";
-import { resolveHttpOptions } from "../core/deployment/run-options.ts";
+import { resolveHttpOptions, type ResolvedHttpOptions } from "../core/deployment/run-options.ts";
 import type { ApplicationSpec } from "../core/deployment/spec.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { HttpOptions } from "../core/serve-types.ts";
@@ -40,6 +40,9 @@ export interface ServiceOptions {
   onShutdown(): void;
 }
 
+/** What a port is opened with. */
+const FIXED = ["host", "port", "maxHeaderBytes", "maxBodyBytes", "workers"] as const;
+
 /** An instance that is told by configurations what to run: what `heliostat run` and `heliostat start` open. */
 export class Service implements AdminService {
   readonly goal: Goal;
@@ -59,7 +62,7 @@ export class Service implements AdminService {
     parts: { instance: Instance; front: HttpFront; decisions: DecisionLog; logs: LogFolder | undefined },
   ) {
     this.#options = options;
-    this.#http = options.http;
+    this.#http = inForce(options.http, parts.front.proxy!.options);
     this.#instance = parts.instance;
     this.#front = parts.front;
     this.#decisions = parts.decisions;
@@ -83,7 +86,12 @@ export class Service implements AdminService {
       ...(onChange === undefined ? {} : { onChange }),
       onDecision: (app, decision) => decisions.add(app, decision),
     });
-    const front = new HttpFront({ log, openProxy: (http) => instance.openProxies!(http) });
+    const front = new HttpFront({
+      log,
+      openProxy: (http) => instance.openProxies!(http),
+      standing:
+        "by processes of the instance before this one. Shut the instance down and start it again to change that.",
+    });
     try {
       await front.open(await withKeyTexts(options.http));
     } catch (error) {
@@ -155,10 +163,9 @@ export class Service implements AdminService {
   adopt(applications: readonly KeptApplication[], config: CheckedConfig): void {
     this.#applyHttp(config.http ?? {});
     this.#logging = config.logging;
-    for (const spec of this.#instance.recover(applications.flatMap(({ reached }) => reached ?? []))) {
-      this.#reached.set(spec.name, spec);
-      void this.#front.publish(spec);
-    }
+    const running = this.#instance.recover(applications.flatMap(({ reached }) => reached ?? []));
+    for (const spec of running) this.#reached.set(spec.name, spec);
+    void this.#front.publishAll(running);
     for (const { reached: _, phase, ...wanted } of applications)
       this.goal.adopt({ ...wanted, phase: this.#reached.has(wanted.config.name) ? phase : "deploying" });
   }
@@ -257,7 +264,7 @@ export class Service implements AdminService {
     const now = resolveHttpOptions({ ...this.#http, tls: undefined }, "http");
     const { port } = this.#front.proxy!;
     const warnings = [];
-    for (const key of ["host", "port", "maxHeaderBytes", "maxBodyBytes", "workers"] as const) {
+    for (const key of FIXED) {
       if (given[key] === undefined || wanted[key] === now[key] || (key === "port" && wanted.port === port)) continue;
       warnings.push(
         `http.${key} has no effect while the instance runs: HTTP is served at ${this.httpUrl}. Shut it down and start it with ${JSON.stringify(wanted[key])} to change that.`,
@@ -272,4 +279,11 @@ export class Service implements AdminService {
     };
     return warnings;
   }
+}
+
+/** The options that hold: proxies that were taken over have theirs already. */
+function inForce(given: HttpOptions, served: ResolvedHttpOptions): HttpOptions {
+  const wanted = resolveHttpOptions({ ...given, tls: undefined }, "http");
+  const others = FIXED.filter((key) => wanted[key] !== served[key]).map((key) => [key, served[key]] as const);
+  return { ...given, ...Object.fromEntries(others) };
 }

@@ -14,6 +14,8 @@ export interface ProxyProcessStatus {
 
 /** Serves HTTP at one address, in however many processes. */
 export interface HttpProxy {
+  /** What it was opened with. */
+  readonly options: ResolvedHttpOptions;
   readonly url: string;
   readonly port: number;
   /** Whether it serves in this process, and so reaches applications that are in its memory. */
@@ -30,5 +32,5 @@ export interface HttpProxy {
   close(): Promise<void>;
 }
 
-/** Opens the port. @throws {ConfigError} with the path of the option with which that cannot be done. */
+/** Opens the port, or goes on with what serves already. @throws {ConfigError} with the path of the option with which that cannot be done. */
 export type OpenProxy = (http: ResolvedHttpOptions, patience?: Patience) => Promise<HttpProxy>;

@@ -1,3 +1,4 @@
+import type { ResolvedHttpOptions } from "../../core/deployment/run-options.ts";
 import { Proxy, type ProxyOptions } from "../../proxy/proxy.ts";
 import type { Route } from "../../proxy/route-table.ts";
 import type { AppTraffic } from "../../proxy/traffic.ts";
@@ -6,14 +7,16 @@ import type { HttpProxy, HttpTimeouts, ProxyProcessStatus } from "./http-proxy.t
 /** The proxy of an embedded instance: it serves in the driver's process. */
 export class OwnProxy implements HttpProxy {
   readonly isInThisProcess = true;
+  readonly options: ResolvedHttpOptions;
   readonly #proxy: Proxy;
 
-  private constructor(proxy: Proxy) {
+  private constructor(proxy: Proxy, options: ResolvedHttpOptions) {
     this.#proxy = proxy;
+    this.options = options;
   }
 
   static async open(options: ProxyOptions): Promise<OwnProxy> {
-    return new OwnProxy(await Proxy.open(options));
+    return new OwnProxy(await Proxy.open(options), options.http);
   }
 
   get url(): string {

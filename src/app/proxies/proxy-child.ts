@@ -2,28 +2,18 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { ResolvedHttpOptions } from "../../core/deployment/run-options.ts";
-import type { ControlServer, ControlSlot } from "../../engine/control-server.ts";
+import type { ControlSlot } from "../../engine/control-server.ts";
 import { inheritedFlags } from "../../engine/inherited-flags.ts";
-import type { Reaper } from "../../engine/process/reaper.ts";
-import type { Patience } from "../../proxy/settings.ts";
+import { systemClock } from "../../engine/system-clock.ts";
+import type { ProxyHome } from "./proxy-home.ts";
 import type {
   ProxyBootstrap,
   ProxyCommand,
   ProxyProcess,
   ProxyProcessListener,
+  ProxyRecord,
   ProxyReport,
 } from "./proxy-messages.ts";
-
-/** What a proxy process is started with. */
-export interface ProxyHome {
-  readonly http: ResolvedHttpOptions;
-  readonly patience: Patience;
-  readonly runtimeDirectory: string;
-  readonly token: Uint8Array;
-  readonly control: ControlServer;
-  readonly reaper: Reaper;
-}
 
 /** How long a proxy may take to exit when its connection has ended. */
 const EXIT_MS = 2_000;
@@ -36,7 +26,8 @@ export class ProxyChild implements ProxyProcess {
   readonly #slot: ControlSlot<ProxyCommand, ProxyReport>;
   #killTimer: NodeJS.Timeout | undefined = undefined;
 
-  constructor({ http, patience, runtimeDirectory, token, control, reaper }: ProxyHome, listener: ProxyProcessListener) {
+  constructor(home: ProxyHome, { http, patience }: ProxyRecord, listener: ProxyProcessListener) {
+    const { runtimeDirectory, control, reaper, kept } = home;
     const id = randomBytes(16).toString("hex");
     this.#slot = control.expect<ProxyCommand, ProxyReport>(id, {
       onMessage: (report) => listener.onReport(report),
@@ -51,12 +42,23 @@ export class ProxyChild implements ProxyProcess {
       stdio: ["pipe", "inherit", "inherit"],
     });
     const { pid, stdin } = this.#child;
+    let failure: Error | undefined;
     // Before it has its bootstrap it cannot outlive its driver.
-    if (pid !== undefined) reaper.watch(pid, id);
-    const bootstrap: ProxyBootstrap = { runtimeDirectory, token: Buffer.from(token).toString("hex"), http, patience };
+    if (pid !== undefined) {
+      reaper.watch(pid, id);
+      try {
+        kept?.processes.note(id, { pid, startedWallMs: systemClock.wallNow(), about: { http, patience } });
+      } catch (error) {
+        // Nobody would find it again.
+        failure = error as Error;
+        this.kill();
+      }
+    }
+    const token = Buffer.from(home.token).toString("hex");
+    const adoptionMs = kept?.adoptionMs ?? 0;
+    const bootstrap: ProxyBootstrap = { runtimeDirectory, token, http, patience, adoptionMs };
     stdin!.on("error", () => {});
     stdin!.end(JSON.stringify(bootstrap));
-    let failure: Error | undefined;
     this.#child.on("error", (error) => {
       failure = error;
     });
@@ -66,6 +68,7 @@ export class ProxyChild implements ProxyProcess {
     this.#child.on("close", (code, signal) => {
       clearTimeout(this.#killTimer);
       this.#slot.close();
+      kept?.processes.forget(id);
       listener.onExit(
         failure !== undefined
           ? `could not be started: ${failure.message}`

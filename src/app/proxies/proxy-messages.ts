@@ -12,6 +12,14 @@ export interface ProxyBootstrap {
   readonly token: string;
   readonly http: ResolvedHttpOptions;
   readonly patience: Patience;
+  /** How long it goes on without a controller. */
+  readonly adoptionMs: number;
+}
+
+/** What the next controller must know of a proxy. */
+export interface ProxyRecord {
+  readonly http: ResolvedHttpOptions;
+  readonly patience: Patience;
 }
 
 /** Controller to proxy. Those with an `id` are answered by `done`, `drain` when nothing is left. */
@@ -28,7 +36,7 @@ export type ProxyCommand =
   /** Break off what is left, and exit. */
   | { readonly type: "close" };
 
-/** Proxy to controller. */
+/** Proxy to controller. The next controller is told `listening` and `traffic` too. */
 export type ProxyReport =
   | { readonly type: "listening"; readonly url: string; readonly port: number }
   /** It exits by itself. */

@@ -3,6 +3,7 @@ import { text } from "node:stream/consumers";
 import { Client } from "../../client/client.ts";
 import { exchangeOpener } from "../../core/http/open-exchange.ts";
 import { INGRESS } from "../../core/router/snapshot.ts";
+import { LastingLink } from "../../engine/lasting-link.ts";
 import { CONTROL_SOCKET } from "../../engine/runtime-files.ts";
 import { systemClock } from "../../engine/system-clock.ts";
 import { handleExtension } from "../../engine/wire-setup.ts";
@@ -11,15 +12,14 @@ import { stderrLog } from "../../observe/log.ts";
 import { Proxy } from "../../proxy/proxy.ts";
 import type { Route } from "../../proxy/route-table.ts";
 import { connectSocket } from "../../transport/socket.ts";
-import { ControlLink } from "../../wire/control-link.ts";
-import { Lane as LaneNumber } from "../../wire/frames.ts";
 import { defaultLimits } from "../../wire/limits.ts";
 import type { HttpTimeouts } from "./http-proxy.ts";
 import type { ProxyBootstrap, ProxyCommand, ProxyReport } from "./proxy-messages.ts";
 
 /**
  * A process that serves HTTP for an instance: its bootstrap comes on standard input, and its id is the argument. It calls
- * replicas as any client does, and is told over a connection of its own what to serve.
+ * replicas as any client does, and is told over a connection of its own what to serve. It goes on when its controller is
+ * gone, and waits for another.
  */
 
 /** How often the controller is told what was answered, if that has changed. */
@@ -27,29 +27,42 @@ const REPORT_MS = 1_000;
 /** How long the last messages may take to leave. */
 const GOODBYE_MS = 200;
 
-const { runtimeDirectory, token, http, patience } = JSON.parse(await text(process.stdin)) as ProxyBootstrap;
-const secret = Buffer.from(token, "hex");
+const bootstrap = JSON.parse(await text(process.stdin)) as ProxyBootstrap;
+const { runtimeDirectory, http, patience } = bootstrap;
+const secret = Buffer.from(bootstrap.token, "hex");
 const client = new Client(() => Promise.resolve({ runtimeDirectory, token: secret }));
 let proxy: Proxy | undefined;
 let routes: readonly Route[] = [];
 let timeouts: HttpTimeouts = http;
 let isEnding = false;
+/** Resolves when what was accepted is finished. */
+let draining: Promise<void> | undefined;
 let reported = 0;
+const log = stderrLog("warn", "heliostat");
 
-const link = new ControlLink<ProxyReport, ProxyCommand>(connectSocket(`${runtimeDirectory}/${CONTROL_SOCKET}`), {
+const link = new LastingLink<ProxyReport, ProxyCommand>({
+  clock: systemClock,
   formats: formats(handleExtension(() => client.caller)),
   limits: defaultLimits,
-  onMessage: (command) => void perform(command),
-  // Nobody is left who would tell what to serve.
-  onClosed: () => process.exit(isEnding ? 0 : 1),
-});
-link.introduce({
-  peerId: Buffer.from(process.argv[2]!, "hex"),
   token: secret,
-  connection: 0,
-  lane: LaneNumber.CONTROL,
+  peerId: Buffer.from(process.argv[2]!, "hex"),
+  adoptionMs: bootstrap.adoptionMs,
+  open: () => connectSocket(`${runtimeDirectory}/${CONTROL_SOCKET}`),
+  onMessage: (command) => void perform(command),
+  onLost() {
+    // Another controller has no use for one that does not serve.
+    if (proxy === undefined) process.exit(1);
+    if (draining === undefined) log.warn("The controller is gone; HTTP is served on, and another one is waited for.");
+    else void draining.then(end);
+  },
+  onAgain() {
+    if (draining !== undefined) return;
+    link.send({ type: "listening", url: proxy!.url, port: proxy!.port });
+    report();
+  },
+  // Nobody is left who would tell what to serve.
+  onEnded: () => process.exit(isEnding ? 0 : 1),
 });
-link.lane.transport.start(link.lane);
 
 async function perform(command: ProxyCommand): Promise<void> {
   switch (command.type) {
@@ -58,9 +71,9 @@ async function perform(command: ProxyCommand): Promise<void> {
       return;
     case "routes":
       routes = command.routes;
-      // So that it is known where the replicas are before the first request.
-      for (const { app } of routes) client.caller.router(app, INGRESS);
       proxy?.setRoutes(routes);
+      // From now on it can do without the controller.
+      await Promise.all(routes.map(({ app }) => client.follow(app, INGRESS)));
       link.send({ type: "done", id: command.id });
       return;
     case "timeouts":
@@ -72,7 +85,7 @@ async function perform(command: ProxyCommand): Promise<void> {
       link.send({ type: "done", id: command.id });
       return;
     case "drain":
-      await proxy?.drain(command.timeoutMs);
+      await (draining = Promise.resolve(proxy?.drain(command.timeoutMs)));
       report();
       link.send({ type: "done", id: command.id });
       return;
@@ -87,7 +100,7 @@ async function listen(port: number, isAlone: boolean): Promise<void> {
     http: { ...http, ...timeouts, port },
     openExchange: exchangeOpener(client.caller),
     clock: systemClock,
-    log: stderrLog("warn", "heliostat"),
+    log,
   };
   try {
     // Another instance that shares its port too would share this one, without a word.

@@ -9,6 +9,8 @@ import { summedTraffic } from "./summed-traffic.ts";
 
 export interface ProxyWorkerOptions {
   readonly start: StartProxyProcess;
+  /** Gives the first process in place of `start`: one that serves already. */
+  readonly adopt?: StartProxyProcess;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -21,7 +23,8 @@ export interface Listening {
 
 /** What each process of a worker is told before it begins. */
 export interface Serving {
-  readonly routes: readonly Route[];
+  /** undefined: as they are. */
+  readonly routes: readonly Route[] | undefined;
   readonly timeouts: HttpTimeouts | undefined;
 }
 
@@ -31,6 +34,8 @@ const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 10_000;
 /** A proxy runs no code of users: one that has not answered by then is in trouble, and whoever asks goes on. */
 const ANSWER_MS = 10_000;
+/** One that has waited for a controller comes back once a second at least. */
+const REPORT_MS = 5_000;
 /** One that is told to close has this long. */
 const CLOSE_MS = 2_000;
 
@@ -45,7 +50,7 @@ export class ProxyWorker {
   #opening: PromiseWithResolvers<Listening> | undefined = undefined;
   #place: Listening | undefined = undefined;
   #listensSinceMs: number | undefined = undefined;
-  #serving: Serving = { routes: [], timeouts: undefined };
+  #serving: Serving = { routes: undefined, timeouts: undefined };
   /** Processes that have ended before they were well, in a row. */
   #setbacks = 0;
   #pause: Timer | undefined = undefined;
@@ -56,10 +61,10 @@ export class ProxyWorker {
   #past: readonly AppTraffic[] = [];
   #present: readonly AppTraffic[] = [];
 
-  /** Its first process starts up, and waits to be told where to listen. */
+  /** Its first process starts up, and waits to be told where to listen; one that is adopted says where it does. */
   constructor(options: ProxyWorkerOptions) {
     this.#options = options;
-    this.#process = this.#start();
+    this.#process = this.#start(options.adopt ?? options.start);
   }
 
   /** undefined as long as no process could be started. */
@@ -82,6 +87,17 @@ export class ProxyWorker {
     if (this.#process === undefined) this.#opening.reject(new HeliostatError("The proxy's process has ended."));
     else this.#process.send({ type: "listen", port, isAlone });
     return this.#opening.promise;
+  }
+
+  /** Goes on with an adopted process; one that does not report in time is ended, and that is an error. */
+  async join(): Promise<Listening> {
+    this.#opening = Promise.withResolvers();
+    const timer = this.#options.clock.setTimer(REPORT_MS, () => this.#process?.kill());
+    try {
+      return await this.#opening.promise;
+    } finally {
+      timer.cancel();
+    }
   }
 
   /** Resolves when it serves these routes. */
@@ -118,8 +134,8 @@ export class ProxyWorker {
     timer.cancel();
   }
 
-  #start(): ProxyProcess {
-    const started = this.#options.start({
+  #start(start: StartProxyProcess): ProxyProcess {
+    const started = start({
       onReport: (report) => this.#receive(report),
       onExit: (how) => this.#lose(how),
     });
@@ -129,7 +145,7 @@ export class ProxyWorker {
 
   /** Another process, which gets its routes before it takes requests. */
   #restart(): void {
-    const process = (this.#process = this.#start());
+    const process = (this.#process = this.#start(this.#options.start));
     void this.#tell(process);
     process.send({ type: "listen", port: this.#place!.port, isAlone: false });
   }
@@ -137,7 +153,7 @@ export class ProxyWorker {
   async #tell(process: ProxyProcess): Promise<void> {
     const { routes, timeouts } = this.#serving;
     if (timeouts !== undefined) process.send({ type: "timeouts", ...timeouts });
-    await this.#ask((id) => ({ type: "routes", id, routes }), ANSWER_MS);
+    if (routes !== undefined) await this.#ask((id) => ({ type: "routes", id, routes }), ANSWER_MS);
   }
 
   /** Resolves when it has answered; at once if there is nobody to answer. */

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { Log } from "../../core/contracts/log.ts";
+import { resolveHttpOptions } from "../../core/deployment/run-options.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { ManualClock } from "../../testing/manual-clock.ts";
 import { Traffic } from "../../proxy/traffic.ts";
@@ -61,7 +62,7 @@ class FakeProcess implements ProxyProcess {
   }
 }
 
-function setUp(workers: number, port: () => number | Error = () => 4711) {
+function prepare(workers: number, port: () => number | Error = () => 4711) {
   const clock = new ManualClock();
   const started: FakeProcess[] = [];
   const said: string[] = [];
@@ -72,7 +73,13 @@ function setUp(workers: number, port: () => number | Error = () => 4711) {
     started.push(process);
     return process;
   };
-  return { clock, started, said, opening: ProxyWorkers.open({ workers, port: 0, start, clock, log }) };
+  const http = resolveHttpOptions({ port: 0, workers }, "http");
+  return { clock, started, said, options: { http, start, clock, log } };
+}
+
+function setUp(workers: number, port?: () => number | Error) {
+  const machine = prepare(workers, port);
+  return { ...machine, opening: ProxyWorkers.open(machine.options) };
 }
 
 const route = (app: string) => ({ app, prefix: `/${app}`, backpressure: {} });
@@ -205,4 +212,50 @@ test("drains all, replaces none that ends meanwhile, and kills one that does not
   await Promise.all([closed, proxy.close()]);
   expect(started).toHaveLength(2);
   expect(clock.pendingTimers).toBe(0);
+});
+
+/** A process that another controller has started, when it hears of this one. */
+const back = (process: FakeProcess): void =>
+  process.listener.onReport({ type: "listening", url: "http://h:4711", port: 4711 });
+
+test("those that another controller has started go on as they are, and missing ones are added at their port", async () => {
+  const { options, started, clock } = prepare(3);
+  const adopting = ProxyWorkers.adopt(options, [options.start, options.start]);
+  for (const process of started) back(process);
+  await settled();
+  const proxy = (await adopting)!;
+  expect([proxy.url, proxy.port, proxy.options]).toEqual(["http://h:4711", 4711, options.http]);
+  expect(started.map(({ commands }) => commands)).toEqual([[], [], [{ type: "listen", port: 4711, isAlone: false }]]);
+  expect(proxy.processes.map(({ status }) => status)).toEqual(["HEALTHY", "HEALTHY", "HEALTHY"]);
+  // Times alone leave routes as they are: those of before, which nobody has told this controller yet.
+  proxy.setTimeouts({ requestTimeoutMs: 5, keepAliveTimeoutMs: 5 });
+  expect(started[0]!.told).toEqual(["timeouts"]);
+  await proxy.setRoutes([route("shop")]);
+  expect(started.map(({ told }) => told.at(-1))).toEqual(["routes shop", "routes shop", "routes shop"]);
+  started[0]!.exit("has ended");
+  clock.advance(0);
+  await settled();
+  expect(started[3]!.told).toEqual(["timeouts", "routes shop", "listen"]);
+  await proxy.close();
+  expect(clock.pendingTimers).toBe(0);
+});
+
+test("one that does not come back is ended and replaced; if none does, there is nothing to go on with", async () => {
+  const { options, started, clock, said } = prepare(2);
+  const adopting = ProxyWorkers.adopt(options, [options.start, options.start]);
+  back(started[1]!);
+  await settled();
+  clock.advance(5_000);
+  await settled();
+  const proxy = (await adopting)!;
+  expect(started.map(({ isRunning }) => isRunning)).toEqual([false, true, true]);
+  expect(proxy.processes.map(({ pid }) => pid)).toEqual([101, 102]);
+  expect(said).toEqual([expect.stringMatching(/^A proxy cannot be taken over: .* was killed by SIGKILL/)]);
+  await proxy.close();
+
+  const lost = prepare(1);
+  const nothing = ProxyWorkers.adopt(lost.options, [lost.options.start]);
+  lost.started[0]!.exit("has ended");
+  expect(await nothing).toBeUndefined();
+  expect([clock.pendingTimers, lost.clock.pendingTimers, lost.started.length]).toEqual([0, 0, 1]);
 });

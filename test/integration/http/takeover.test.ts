@@ -1,0 +1,253 @@
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { HttpOptions } from "heliostat";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { WebSocket } from "ws";
+import { Client } from "../../../src/client/client.ts";
+import { findInstance } from "../../../src/client/find-instance.ts";
+import { StateDirectory, type InstanceRecord } from "../../../src/client/state-directory.ts";
+import { defaultHandleOptions } from "../../../src/core/deployment/handle-options.ts";
+import { Handle } from "../../../src/core/handle/handle.ts";
+import type { DeploymentHandle } from "../../../src/core/handle/types.ts";
+import { INGRESS } from "../../../src/core/router/snapshot.ts";
+import type { ServeStatus } from "../../../src/core/serve-types.ts";
+import { startInstance } from "../../../src/instance/start-instance.ts";
+import type { Kept } from "../../fixtures/builds/kept.ts";
+import { RawClient } from "../../support/raw-client.ts";
+import { isRunning, until } from "../harness.ts";
+
+/** C12: those who use an instance do not notice that its controller is gone, nor that there is another. */
+
+const module = fileURLToPath(new URL("../../fixtures/builds/kept.ts", import.meta.url));
+let root: string;
+let state: StateDirectory;
+let record: InstanceRecord;
+/** Everything that was seen to run. */
+let pids: Set<number>;
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "heliostat-test-"));
+  state = new StateDirectory(join(root, "state"));
+  pids = new Set();
+});
+
+afterEach(async () => {
+  await ask("POST", "shutdown");
+  await until(() => ![...pids].some(isRunning), "the instance ends", 15_000);
+  expect(existsSync(record.runtimeDirectory)).toBe(false);
+  expect(readdirSync(state.path)).toEqual(["logs"]);
+  rmSync(root, { recursive: true });
+});
+
+async function start(http: HttpOptions = { port: 0 }, adoptionMs?: number): Promise<void> {
+  const admin = { host: "127.0.0.1", port: 0 };
+  ({ record } = await startInstance({ stateDirectory: state.path, http, admin, adoptionMs }));
+  pids.add(record.pid);
+}
+
+async function ask<T>(method: string, path: string, body?: object): Promise<T> {
+  const answer = await fetch(`${record.adminUrl}/api/v1/${path}`, {
+    method,
+    ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+  });
+  return (await answer.json()) as T;
+}
+
+/** What serves, when everything runs. */
+async function serving(): Promise<{ replicas: number[]; proxies: number[] }> {
+  let seen = { replicas: [] as number[], proxies: [] as number[] };
+  await until(
+    async () => {
+      const { applications, proxies } = await ask<ServeStatus>("GET", "applications");
+      const { kept } = applications;
+      if (kept?.status !== "RUNNING" || proxies.some(({ status }) => status !== "HEALTHY")) return false;
+      const replicas = kept.deployments["Kept"]!.replicas.map(({ pid }) => pid!);
+      seen = { replicas, proxies: proxies.map(({ pid }) => pid) };
+      return true;
+    },
+    "everything runs",
+    15_000,
+  );
+  for (const pid of [...seen.replicas, ...seen.proxies]) pids.add(pid);
+  return seen;
+}
+
+const deploy = (more: object = {}) =>
+  ask("PUT", "applications", { applications: [{ name: "kept", importPath: `${module}:app` }], ...more });
+
+async function kill(): Promise<void> {
+  process.kill(record.pid, "SIGKILL");
+  await until(() => !isRunning(record.pid), "the controller is gone");
+}
+
+const log = (): string => readFileSync(state.file("logs/instance.log"), "utf8");
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+it("under load over HTTP and by a client no request fails, and replicas, proxies and connections stay", async () => {
+  await start({ port: 0, workers: 2 });
+  await deploy();
+  const before = await serving();
+  const { httpUrl } = record;
+  const client = new Client(() => findInstance({ HELIOSTAT_STATE_DIR: state.path }));
+  const target = { app: "kept", deployment: INGRESS };
+  const handle = new Handle(client.caller, target, defaultHandleOptions) as unknown as DeploymentHandle<Kept>;
+  let isOver = false;
+  const failures: unknown[] = [];
+  const done = { requests: 0, calls: 0 };
+  const repeat = async (what: keyof typeof done, once: (i: number) => Promise<boolean>): Promise<void> => {
+    for (let i = 0; !isOver; i++) {
+      const isGood = await once(i).catch((error: unknown) => error);
+      if (isGood === true) done[what]++;
+      else failures.push(isGood);
+    }
+  };
+  const request = async (): Promise<boolean> => {
+    const answer = await fetch(httpUrl);
+    return before.replicas.includes(Number(await answer.text()));
+  };
+  const load = [
+    ...Array.from({ length: 4 }, () => repeat("requests", request)),
+    ...Array.from({ length: 4 }, () => repeat("calls", async (i) => (await handle.double.remote(i)) === 2 * i)),
+  ];
+  const socket = new WebSocket(httpUrl.replace("http", "ws"));
+  await once(socket, "open");
+  const echo = async (word: string): Promise<string> => {
+    socket.send(word);
+    return String((await once(socket, "message"))[0]);
+  };
+  expect(await echo("before")).toBe("before");
+  const stream = await fetch(`${httpUrl}/stream`);
+  const slow = fetch(`${httpUrl}/slow`).then(({ status }) => status);
+  await wait(200);
+  await kill();
+  const [whenKilled, meanwhile] = [{ ...done }, await echo("meanwhile")];
+  expect(meanwhile).toBe("meanwhile");
+  await wait(1_000);
+  expect(done.requests).toBeGreaterThan(whenKilled.requests + 20);
+  expect(done.calls).toBeGreaterThan(whenKilled.calls + 20);
+  await start({ port: 0, workers: 2 });
+  expect(record.httpUrl).toBe(httpUrl);
+  expect(await serving()).toEqual(before);
+  expect(await echo("afterwards")).toBe("afterwards");
+  expect((await stream.text()).match(/;/g)).toHaveLength(60);
+  expect(await slow).toBe(200);
+  await wait(500);
+  isOver = true;
+  await Promise.all(load);
+  expect(failures).toEqual([]);
+  // What was counted before is not lost.
+  const metrics = await (await fetch(`${record.adminUrl}/metrics`)).text();
+  const [, counted] = /heliostat_http_requests_total\{application="kept",status="200"\} (\d+)/.exec(metrics)!;
+  expect(Number(counted)).toBe(done.requests + 2);
+  socket.close();
+  await once(socket, "close");
+  client.close();
+});
+
+it("the next controller steers them: routes, timeouts, and another in the place of one that ends", async () => {
+  await start();
+  await deploy();
+  const before = await serving();
+  await kill();
+  await start();
+  const { httpUrl } = record;
+  expect(await serving()).toEqual(before);
+  const routes = async (): Promise<unknown> => (await fetch(`${httpUrl}/-/routes`)).json();
+  expect(await routes()).toEqual({ "/": "kept" });
+  await ask("PUT", "applications", {
+    applications: [{ name: "kept", routePrefix: "/moved", importPath: `${module}:app` }],
+    http: { requestTimeoutMs: 300 },
+  });
+  await until(async () => JSON.stringify(await routes()) === '{"/moved":"kept"}', "it has moved", 15_000);
+  expect((await fetch(`${httpUrl}/moved/slow`)).status).toBe(408);
+  process.kill(before.proxies[0]!, "SIGKILL");
+  await until(async () => (await serving()).proxies[0] !== before.proxies[0], "another takes its place");
+  expect((await fetch(`${httpUrl}/moved/slow`)).status).toBe(408);
+  // Once more, with one that the one before had started.
+  const after = await serving();
+  await kill();
+  await start();
+  expect(await serving()).toEqual(after);
+  expect((await fetch(`${httpUrl}/moved/slow`)).status).toBe(408);
+});
+
+it("one that ends while there is no controller is missing until the next one replaces it at the same port", async () => {
+  await start({ port: 0, workers: 2 });
+  await deploy();
+  const before = await serving();
+  const { httpUrl } = record;
+  await kill();
+  process.kill(before.proxies[0]!, "SIGKILL");
+  await until(() => !isRunning(before.proxies[0]!), "it is gone");
+  const get = () => RawClient.exchange(httpUrl, "GET / HTTP/1.0\r\n\r\n").catch(() => undefined);
+  // Its port may outlive it for a moment, in which connections are lost with it.
+  await until(async () => {
+    const answers = await Promise.all(Array.from({ length: 8 }, get));
+    return answers.every((answer) => answer?.text.includes(" 200 OK"));
+  }, "the other one takes all connections");
+  await start({ port: 0, workers: 2 });
+  const after = await serving();
+  expect(record.httpUrl).toBe(httpUrl);
+  expect(after.proxies).toHaveLength(2);
+  expect(after.proxies.filter((pid) => before.proxies.includes(pid))).toEqual([before.proxies[1]]);
+  expect(after.replicas).toEqual(before.replicas);
+});
+
+it("a start with other options finds them with those that they have, and says so", async () => {
+  await start({ port: 0, maxBodyBytes: 1_000 });
+  await deploy();
+  const before = await serving();
+  const { httpUrl } = record;
+  await kill();
+  await start({ port: 1, maxBodyBytes: 2_000, workers: 3 });
+  expect(await serving()).toEqual(before);
+  expect(record.httpUrl).toBe(httpUrl);
+  for (const key of ["port", "maxBodyBytes", "workers"])
+    expect(log()).toMatch(
+      new RegExp(`http\\.${key} has no effect: HTTP is served at ${httpUrl} already, by processes of`),
+    );
+  const tooLarge = await fetch(httpUrl, { method: "POST", body: "a".repeat(1_001) });
+  expect(tooLarge.status).toBe(413);
+});
+
+it("who is not taken over in time ends by itself, and gives its port back", async () => {
+  await start({ port: 0 }, 400);
+  await deploy();
+  const before = await serving();
+  await kill();
+  await until(() => ![...before.proxies, ...before.replicas].some(isRunning), "they end", 10_000);
+  const port = Number(new URL(record.httpUrl).port);
+  await start({ port });
+  await serving();
+  expect((await fetch(record.httpUrl)).status).toBe(200);
+});
+
+it("one that was told to finish does so, and is no use to the next controller", async () => {
+  await start();
+  await deploy();
+  const before = await serving();
+  const { httpUrl } = record;
+  const client = await RawClient.open(httpUrl);
+  client.write("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+  await wait(200);
+  process.kill(record.pid, "SIGTERM");
+  await until(
+    () =>
+      RawClient.open(httpUrl).then(
+        (late) => (late.close(), false),
+        () => true,
+      ),
+    "it takes nothing new",
+  );
+  await kill();
+  await client.closed();
+  expect(client.text).toMatch(/^HTTP\/1\.1 200/);
+  await until(() => !isRunning(before.proxies[0]!), "it ends");
+  await start();
+  const after = await serving();
+  expect(after.replicas).toEqual(before.replicas);
+  expect((await fetch(record.httpUrl)).status).toBe(200);
+});
