@@ -70,3 +70,9 @@ export function portOf(word: string): number {
     throw new CommandError(`"${word}" is no port: write a number from 0 to 65535.`, 2);
   return port;
 }
+
+/** A number of processes on the command line. */
+export function workersOf(word: string): number {
+  if (!/^[1-9]\d*$/.test(word)) throw new CommandError(`"${word}" is no number of processes: write 1 or more.`, 2);
+  return Number(word);
+}

@@ -39,11 +39,13 @@ async function nothingIsLeft(running: RunningCommand, replicas: readonly number[
 }
 
 it("C2: serves until SIGINT, finishes what it has accepted, and leaves nothing", async () => {
-  const running = run("app.ts", "--name", "shop", "--route-prefix", "/shop");
+  const running = run("app.ts", "--name", "shop", "--route-prefix", "/shop", "--http-workers", "2");
   const [, name, url] = await running.says(isRunningAt);
   expect([name, url]).toEqual(["shop", expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/shop$/)]);
   expect(await get(url!)).toBe("one");
   const replicas = childPids(running.child.pid!);
+  // A replica, two that serve HTTP, and the reaper.
+  expect(replicas).toHaveLength(4);
   const slow = get(`${url}/slow`);
   await until(async () => (await get(`${url}/waiting`)) === "1", "it has been accepted");
   running.child.kill("SIGINT");
@@ -90,6 +92,7 @@ it("C1: a command line that is wrong is 2, and says what to write", async () => 
     ["none.ts"],
     ["none.yaml"],
     ["app.ts", "--http-port", "x"],
+    ["app.ts", "--http-workers", "0"],
     ["app.ts", "word"],
     [],
   ]) {
@@ -106,6 +109,7 @@ it("C1: a command line that is wrong is 2, and says what to write", async () => 
     [2, expect.stringContaining("There is no module")],
     [2, expect.stringContaining("There is no file")],
     [2, expect.any(String)],
+    [2, expect.stringContaining("is no number of processes")],
     [2, expect.stringContaining("write KEY=VALUE")],
     [2, expect.any(String)],
   ]);

@@ -5,7 +5,7 @@ import { stderrLog } from "../../observe/log.ts";
 import { CommandError, exitCodeOf } from "../failure.ts";
 import { Progress } from "../progress.ts";
 import { ProjectWatch } from "../project-watch.ts";
-import { addTarget, portOf, readTarget } from "../target.ts";
+import { addTarget, portOf, readTarget, workersOf } from "../target.ts";
 import { complain, say, styled, warn } from "../terminal.ts";
 
 interface RunFlags {
@@ -13,6 +13,7 @@ interface RunFlags {
   readonly routePrefix: string;
   readonly httpHost?: string;
   readonly httpPort?: number;
+  readonly httpWorkers?: number;
   readonly adminPort: number;
   readonly reload?: true;
   readonly appDir: string;
@@ -23,6 +24,7 @@ export function addRun(root: Command): void {
     .description("Run an application or a configuration until Ctrl-C; everything ends with this command.")
     .option("--http-host <host>", "address to serve HTTP on (default: 127.0.0.1)")
     .option("--http-port <port>", "port to serve HTTP on; 0: any free one (default: 8000)", portOf)
+    .option("--http-workers <number>", "processes that serve HTTP on that port (default: 1)", workersOf)
     .option("--admin-port <port>", "port of the REST interface; 0: any free one", portOf, 8267)
     .option("--reload", "deploy again when a file of the project changes")
     .option("-d, --app-dir <dir>", "folder from which the target is found", ".")
@@ -36,6 +38,7 @@ async function run(target: string, words: string[], flags: RunFlags): Promise<vo
     ...config.http,
     ...(flags.httpHost === undefined ? {} : { host: flags.httpHost }),
     ...(flags.httpPort === undefined ? {} : { port: flags.httpPort }),
+    ...(flags.httpWorkers === undefined ? {} : { workers: flags.httpWorkers }),
   };
   // Loaded only here: commands that ask over REST need none of it.
   const [{ Service }, { openAdminServer }] = await Promise.all([

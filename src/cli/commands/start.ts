@@ -2,12 +2,13 @@ import type { Command } from "commander";
 import { StateDirectory, type InstanceRecord } from "../../client/state-directory.ts";
 import { AdminClient } from "../admin-client.ts";
 import { CommandError } from "../failure.ts";
-import { portOf } from "../target.ts";
+import { portOf, workersOf } from "../target.ts";
 import { say } from "../terminal.ts";
 
 interface StartFlags {
   readonly httpHost: string;
   readonly httpPort: number;
+  readonly httpWorkers?: number;
   readonly adminHost: string;
   readonly adminPort: number;
   readonly token?: string;
@@ -24,6 +25,7 @@ export function addStart(root: Command): void {
     .description("Start an instance that outlives this command.")
     .option("--http-host <host>", "address to serve HTTP on", "127.0.0.1")
     .option("--http-port <port>", "port to serve HTTP on; 0: any free one", portOf, 8000)
+    .option("--http-workers <number>", "processes that serve HTTP on that port (default: 1)", workersOf)
     .option("--admin-host <host>", "address of the REST interface", "127.0.0.1")
     .option("--admin-port <port>", "port of the REST interface; 0: any free one", portOf, 8267)
     .option("--token <token>", "who steers the instance must send it (default: $HELIOSTAT_TOKEN)")
@@ -38,6 +40,7 @@ export function addStart(root: Command): void {
 async function start({
   httpHost,
   httpPort,
+  httpWorkers,
   adminHost,
   adminPort,
   stateDir,
@@ -57,7 +60,7 @@ async function start({
     );
   const { record, isNew, tookOver } = await startInstance({
     stateDirectory: stateDir,
-    http: { host: httpHost, port: httpPort },
+    http: { host: httpHost, port: httpPort, ...(httpWorkers === undefined ? {} : { workers: httpWorkers }) },
     admin: { host: adminHost, port: adminPort, token },
   });
   if (!isNew) say(`An instance runs already (process ${record.pid}): nothing was changed.`);
