@@ -221,7 +221,8 @@ export class HttpExchange implements ExchangeListener {
     if (isUnread) closeSlowly(this.#request, this.#settings.clock);
     if (isUnread || this.#settings.isDraining) fields.push("Connection", "close");
     fields.push("X-Request-ID", this.#requestId);
-    response.strictContentLength = true;
+    // Of a whole body the length is told here, and the check would keep node:http from sending all in one piece.
+    response.strictContentLength = bodyBytes === undefined;
     try {
       // Of an application it can only come as an error of its own: Response.error() has the status 0.
       if (head.status < 200) throw new HeliostatError(`The application answered with the status ${head.status}.`);
