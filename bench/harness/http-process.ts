@@ -26,16 +26,16 @@ export function startDirect(kind: "by-hand" | "fetch" | "bytes"): Promise<HttpSe
 }
 
 /** A front process that passes requests on, over a Unix socket, to one that does the work. */
-export async function startHop(worker: "by-hand" | "fetch"): Promise<HttpServer> {
+export async function startHop(front: "request" | "dispatch", worker: "by-hand" | "fetch"): Promise<HttpServer> {
   const directory = mkdtempSync(join(tmpdir(), "bench-http-"));
   const socketPath = join(directory, "worker.sock");
   const behind = await start("http-hop.ts", [worker, socketPath]);
-  const front = await start("http-hop.ts", ["front", socketPath]);
+  const before = await start("http-hop.ts", [front, socketPath]);
   return {
-    url: front.url,
-    pids: [...front.pids, ...behind.pids],
+    url: before.url,
+    pids: [...before.pids, ...behind.pids],
     async close() {
-      await front.close();
+      await before.close();
       await behind.close();
       rmSync(directory, { recursive: true, force: true });
     },

@@ -13,7 +13,7 @@ import { residentBytes } from "../harness/process-memory.ts";
 import { processTimeNs } from "../harness/process-time.ts";
 import { suite, type SuiteOptions, type SuiteResult, type Value } from "../harness/suite.ts";
 
-const NAMES = ["heliostat", "undici hop to node:http by hand"] as const;
+const NAMES = ["heliostat", "undici hop, dispatch, to node:http"] as const;
 const SAMPLE_MS = 50;
 
 interface Round {
@@ -26,7 +26,7 @@ interface Round {
 await suite(async (options): Promise<SuiteResult> => {
   const { smoke, quick } = options;
   const clients = smoke ? 10 : 500;
-  const servers = [await startServing(), await startHop("by-hand")];
+  const servers = [await startServing(), await startHop("dispatch", "by-hand")];
   try {
     const rounds: Round[][] = servers.map(() => []);
     for (let round = 0; round < (smoke ? 1 : quick ? 2 : 4); round++) {
