@@ -61,7 +61,10 @@ export class FakeService implements AdminService {
           },
         },
       },
-      proxies: [{ nodeId: "local", url: "http://127.0.0.1:8000", pid: 40, status: "HEALTHY" }],
+      proxies: [
+        { nodeId: "local", url: "http://127.0.0.1:8000", pid: 40, status: "HEALTHY" },
+        { nodeId: "local", url: "http://127.0.0.1:8000", pid: 41, status: "STARTING" },
+      ],
     };
   }
 

@@ -56,8 +56,11 @@ function instanceDetails(service: AdminService): object {
     proxy_location: "HeadOnly",
     http_options: toRayHttp({ ...service.config().http, ...addressOf(httpUrl) }),
     grpc_options: null,
+    // One for each node: a process that serves speaks for those that do not.
     proxies: Object.fromEntries(
-      proxies.map((proxy) => [proxy.nodeId, { ...actor(proxy.nodeId, proxy.pid), status: proxy.status }]),
+      proxies
+        .toSorted((a, b) => Number(a.status === "HEALTHY") - Number(b.status === "HEALTHY"))
+        .map((proxy) => [proxy.nodeId, { ...actor(proxy.nodeId, proxy.pid), status: proxy.status }]),
     ),
     applications: Object.fromEntries(
       Object.entries(applications).map(([name, app]) => [name, applicationDetails(app)]),

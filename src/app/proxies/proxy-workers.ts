@@ -52,21 +52,22 @@ export class ProxyWorkers implements HttpProxy {
     options: ProxyWorkersOptions,
     processes: readonly StartProxyProcess[],
   ): Promise<ProxyWorkers | undefined> {
-    const found: { readonly worker: ProxyWorker; readonly place: Listening }[] = [];
-    const join = async (worker: ProxyWorker): Promise<void> => {
+    const join = async (worker: ProxyWorker): Promise<[ProxyWorker, Listening] | undefined> => {
       try {
-        found.push({ worker, place: await worker.join() });
+        return [worker, await worker.join()];
       } catch (error) {
         options.log.warn(`A proxy cannot be taken over: ${(error as Error).message}`);
+        return undefined;
       }
     };
-    await Promise.all(processes.map((adopt) => join(new ProxyWorker({ ...options, adopt }))));
+    const joining = processes.map((adopt) => join(new ProxyWorker({ ...options, adopt })));
+    const found = (await Promise.all(joining)).filter((each) => each !== undefined);
     if (found.length === 0) return undefined;
     const { http } = options;
-    const { place } = found[0]!;
+    const [, place] = found[0]!;
     const missing = Math.max(0, http.workers - found.length);
     const others = Array.from({ length: missing }, () => new ProxyWorker(options));
-    const workers = [...found.map(({ worker }) => worker), ...others];
+    const workers = [...found.map(([worker]) => worker), ...others];
     return closingIfItFails(workers, async () => {
       await Promise.all(others.map((worker) => worker.listen(place.port, false)));
       return new ProxyWorkers(http, workers, place);
