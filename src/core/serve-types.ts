@@ -59,7 +59,7 @@ export interface HttpOptions {
   maxBodyBytes?: number;
   /** PEM texts. */
   tls?: { key: string; cert: string; ca?: string };
-  /** Proxy processes that share the port. @default 1 */
+  /** Processes that share the port; 1: the script's own serves, without others. @default 1 */
   workers?: number;
 }
 
