@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { StateDirectory, type InstanceRecord } from "../../src/client/state-directory.ts";
 import type { ServeStatus } from "../../src/core/serve-types.ts";
 import { startInstance } from "../../src/instance/start-instance.ts";
@@ -11,6 +11,9 @@ import { isRunning, until } from "./harness.ts";
 /** C12: what an instance runs outlives it, and the next one takes it over. */
 
 const module = fileURLToPath(new URL("../fixtures/builds/ticking.ts", import.meta.url));
+// Each starts two instances, one after the other.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 30_000 });
+
 let root: string;
 let state: StateDirectory;
 let record: InstanceRecord;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { HttpOptions } from "heliostat";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it, onTestFinished, vi } from "vitest";
 import { WebSocket } from "ws";
 import { Client } from "../../../src/client/client.ts";
 import { findInstance } from "../../../src/client/find-instance.ts";
@@ -22,6 +22,9 @@ import { isRunning, until } from "../harness.ts";
 /** C12: those who use an instance do not notice that its controller is gone, nor that there is another. */
 
 const module = fileURLToPath(new URL("../../fixtures/builds/kept.ts", import.meta.url));
+// Each starts two instances, one after the other.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 30_000 });
+
 let root: string;
 let state: StateDirectory;
 let record: InstanceRecord;
@@ -95,13 +98,22 @@ it("under load over HTTP and by a client no request fails, and replicas, proxies
   const target = { app: "kept", deployment: INGRESS };
   const handle = new Handle(client.caller, target, defaultHandleOptions) as unknown as DeploymentHandle<Kept>;
   let isOver = false;
+  // Also if it fails: nobody would end what goes on.
+  onTestFinished(() => {
+    isOver = true;
+    client.close();
+  });
   const failures: unknown[] = [];
   const done = { requests: 0, calls: 0 };
   const repeat = async (what: keyof typeof done, once: (i: number) => Promise<boolean>): Promise<void> => {
     for (let i = 0; !isOver; i++) {
       const isGood = await once(i).catch((error: unknown) => error);
       if (isGood === true) done[what]++;
-      else failures.push(isGood);
+      else {
+        failures.push(isGood);
+        // What fails at once would leave no time for anything else.
+        await wait(5);
+      }
     }
   };
   const request = async (): Promise<boolean> => {
