@@ -5,6 +5,7 @@ import type { AppTraffic } from "../../proxy/traffic.ts";
 import type { Route } from "../../proxy/route-table.ts";
 import type { HttpTimeouts, ProxyProcessStatus } from "./http-proxy.ts";
 import type { ProxyCommand, ProxyProcess, ProxyReport, StartProxyProcess } from "./proxy-messages.ts";
+import { ProxyWatch } from "./proxy-watch.ts";
 import { summedTraffic } from "./summed-traffic.ts";
 
 export interface ProxyWorkerOptions {
@@ -43,6 +44,7 @@ const CLOSE_MS = 2_000;
 export class ProxyWorker {
   readonly #options: ProxyWorkerOptions;
   readonly #waiting = new Map<number, () => void>();
+  readonly #watch: ProxyWatch;
   #asked = 0;
   #process: ProxyProcess | undefined;
   /** The process that there is now, or was last. */
@@ -64,6 +66,11 @@ export class ProxyWorker {
   /** Its first process starts up, and waits to be told where to listen; one that is adopted says where it does. */
   constructor(options: ProxyWorkerOptions) {
     this.#options = options;
+    this.#watch = new ProxyWatch({
+      clock: options.clock,
+      ask: () => this.#ask((id) => ({ type: "traffic", id }), ANSWER_MS),
+      onHung: () => this.#process?.kill(),
+    });
     this.#process = this.#start(options.adopt ?? options.start);
   }
 
@@ -113,6 +120,7 @@ export class ProxyWorker {
 
   async drain(timeoutMs: number): Promise<void> {
     this.#isDraining = true;
+    this.#watch.stop();
     this.#pause?.cancel();
     await this.#ask((id) => ({ type: "drain", id, timeoutMs }), timeoutMs + ANSWER_MS);
   }
@@ -124,6 +132,7 @@ export class ProxyWorker {
 
   async #close(): Promise<void> {
     this.#isDraining = true;
+    this.#watch.stop();
     this.#pause?.cancel();
     const process = this.#process;
     if (process === undefined) return;
@@ -156,20 +165,21 @@ export class ProxyWorker {
     if (routes !== undefined) await this.#ask((id) => ({ type: "routes", id, routes }), ANSWER_MS);
   }
 
-  /** Resolves when it has answered; at once if there is nobody to answer. */
-  async #ask(command: (id: number) => ProxyCommand, withinMs: number): Promise<void> {
+  /** Whether it has answered in time; yes if there is nobody to answer. */
+  async #ask(command: (id: number) => ProxyCommand, withinMs: number): Promise<boolean> {
     const process = this.#process;
-    if (process === undefined) return;
+    if (process === undefined) return true;
     const id = ++this.#asked;
-    await new Promise<void>((resolve) => {
+    return new Promise((resolve) => {
       const timer = this.#options.clock.setTimer(withinMs, () => {
         this.#options.log.warn(`Proxy process ${process.pid} has not answered for ${withinMs} ms.`);
-        this.#waiting.get(id)?.();
+        this.#waiting.delete(id);
+        resolve(false);
       });
       this.#waiting.set(id, () => {
         timer.cancel();
         this.#waiting.delete(id);
-        resolve();
+        resolve(true);
       });
       process.send(command(id));
     });
@@ -180,6 +190,7 @@ export class ProxyWorker {
       case "listening":
         this.#place = { url: report.url, port: report.port };
         this.#listensSinceMs = this.#options.clock.now();
+        if (!this.#isDraining) this.#watch.start();
         this.#opening?.resolve(this.#place);
         return;
       case "failed":
@@ -197,6 +208,7 @@ export class ProxyWorker {
   #lose(how: string): void {
     const { clock, log } = this.#options;
     const wasWell = this.#listensSinceMs !== undefined && clock.now() - this.#listensSinceMs >= WELL_MS;
+    this.#watch.stop();
     this.#process = undefined;
     this.#listensSinceMs = undefined;
     this.#past = summedTraffic([this.#past, this.#present]);

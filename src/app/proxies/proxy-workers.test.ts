@@ -106,7 +106,33 @@ test("the first finds a port, the others share it, and routes hold when all have
   const { id } = started[2]!.commands.at(-1) as { id: number };
   started[2]!.listener.onReport({ type: "done", id });
   await served;
+  // Each is looked after.
+  expect(clock.pendingTimers).toBe(3);
+  started[2]!.isSilent = false;
+  await proxy.close();
   expect(clock.pendingTimers).toBe(0);
+});
+
+test("one that answers no longer is ended after a while, and replaced; one bad moment is none", async () => {
+  const { opening, started, clock } = setUp(1);
+  const proxy = await opening;
+  const pass = async (ms: number): Promise<void> => {
+    for (let passed = 0; passed < ms; passed += 1_000) {
+      clock.advance(1_000);
+      await settled();
+    }
+  };
+  await pass(100_000);
+  started[0]!.isSilent = true;
+  await pass(45_000);
+  started[0]!.isSilent = false;
+  await pass(100_000);
+  expect(started[0]!.isRunning).toBe(true);
+  started[0]!.isSilent = true;
+  await pass(61_000);
+  expect(started.map(({ isRunning }) => isRunning)).toEqual([false, true]);
+  expect(proxy.processes).toEqual([{ pid: 101, status: "HEALTHY" }]);
+  await proxy.close();
 });
 
 test("what keeps the first from listening is the error, and nothing is left", async () => {
