@@ -199,7 +199,8 @@ export const targets: readonly Target[] = [
   ...["proxy", "replica"].map((who) =>
     atMost(
       `memory of the ${who} with 50 stalled clients, last third through the first`,
-      1.05,
+      // Collections come and go; what is held for such clients without a bound would make it several times as much.
+      1.1,
       " x",
       value("http-sse", "free", `last third through the first, the ${who}`),
     ),

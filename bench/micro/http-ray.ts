@@ -9,7 +9,7 @@ import { HttpLoad, requestBytes } from "../harness/http-load.ts";
 import { startServing } from "../harness/http-process.ts";
 import { isInOwnNetwork, moveToOwnNetwork } from "../harness/own-network.ts";
 import { installRay, type RayOptions, RayServe } from "../harness/ray-serve.ts";
-import { suite } from "../harness/suite.ts";
+import { suite, type Value } from "../harness/suite.ts";
 
 const CONNECTIONS = 64;
 
@@ -39,6 +39,7 @@ await suite(async (options) => {
     await add("Ray Serve, defaults", at(usual.port), usual.ray.pids);
     const tuned = await startRay(true);
     await add("Ray Serve, at its best", at(tuned.port), tuned.ray.pids);
+    // The time of all that Ray runs, which is the same instance: its proxy has nothing to do.
     await add("Ray Serve, its replica alone", at(tuned.port + 1), tuned.ray.pids);
     if (isInOwnNetwork()) {
       const { ray, port } = await startRay(true, { isBehindHaproxy: true });
@@ -54,6 +55,10 @@ await suite(async (options) => {
     const value = "unshare cannot give this program a network of its own";
     return {
       rows,
+      values: rows.slice(1).map(({ contender, peerUs }): Value => {
+        const value = peerUs / rows[0]!.peerUs;
+        return { what: `processor time, ${contender}`, value, unit: "x", better: "higher", isRatio: true };
+      }),
       versions: { "Ray Serve": usual.ray.version },
       notes: isInOwnNetwork() ? [] : [{ what: "HAProxy, not measured", value }],
     };
