@@ -126,6 +126,11 @@ class SocketTransport implements Transport {
     process.nextTick(fn);
   }
 
+  /** A turn is over after each socket that was read; immediates run when all have been. */
+  deferToRound(fn: () => void): void {
+    setImmediate(fn);
+  }
+
   close(): void {
     if (this.#closing || this.#closed) return;
     this.#closing = true;

@@ -99,10 +99,11 @@ export class CallWriter {
       if (bulk !== lane) {
         if (type === FrameType.CALL) this.#announce(bulk, template.method);
         const moved = writer.moveTo(bulk.writer, start);
-        return this.#end(bulk, moved);
+        return this.#end(bulk, moved, false);
       }
     }
-    return this.#end(lane, start);
+    // Each exchange comes of what a client has sent on a connection of its own.
+    return this.#end(lane, start, type === FrameType.EXCHANGE);
   }
 
   #planFor(lane: Lane, template: CallTemplate): Plan {
@@ -136,10 +137,10 @@ export class CallWriter {
     };
   }
 
-  #end(lane: Lane, start: number): number {
+  #end(lane: Lane, start: number, gathers: boolean): number {
     this.lane = lane;
     const position = lane.writer.positionOf(start);
-    lane.writer.end(start);
+    lane.writer.end(start, gathers);
     return position;
   }
 

@@ -45,6 +45,15 @@ class FakeTransport implements Transport {
     this.#deferred.push(fn);
   }
 
+  #rounds: (() => void)[] = [];
+  deferToRound(fn: () => void): void {
+    this.#rounds.push(fn);
+  }
+
+  round(): void {
+    for (const fn of this.#rounds.splice(0)) fn();
+  }
+
   turn(): void {
     for (const fn of this.#deferred.splice(0)) fn();
   }
@@ -116,6 +125,31 @@ test("the frames of a turn are handed over in one piece, at its end", () => {
   frame(4);
   transport.turn();
   expect(transport.copies).toHaveLength(2);
+});
+
+test("frames that gather wait for those of other connections, unless one follows that does not", () => {
+  const { transport, writer } = open();
+  const gathering = (id: number): void => writer.end(writer.begin(1, 0, 0, id), true);
+  gathering(1);
+  transport.turn();
+  gathering(2);
+  expect([transport.copies.length, transport.deferrals]).toEqual([0, 0]);
+  transport.round();
+  expect(transport.copies.map((bytes) => bytes.byteLength)).toEqual([2 * HEADER_BYTES]);
+  gathering(3);
+  writer.end(writer.begin(1, 0, 0, 4));
+  gathering(5);
+  transport.turn();
+  transport.round();
+  expect(transport.copies.map((bytes) => bytes.byteLength)).toEqual([2 * HEADER_BYTES, 3 * HEADER_BYTES]);
+});
+
+test("where there are no rounds, they leave at the end of the turn", () => {
+  const { transport, writer } = open();
+  Object.defineProperty(transport, "deferToRound", { value: undefined });
+  writer.end(writer.begin(1, 0, 0, 1), true);
+  transport.turn();
+  expect(transport.copies).toHaveLength(1);
 });
 
 test("enough of them are handed over at once, and nothing twice", () => {

@@ -42,7 +42,9 @@ export class SlabWriter {
   #scheduled = false;
   #open = true;
   #ending = false;
+  #gathers = false;
   readonly #flushLater: () => void;
+  readonly #flushGathered: () => void;
 
   constructor(transport: Transport) {
     this.#transport = transport;
@@ -51,6 +53,11 @@ export class SlabWriter {
     this.out = new ByteWriter(this.#memory.take(SLAB_BYTES), this.#memory);
     this.#flushLater = () => {
       this.#scheduled = false;
+      this.flush();
+      this.#pace.turnEnded();
+    };
+    this.#flushGathered = () => {
+      this.#gathers = false;
       this.flush();
       this.#pace.turnEnded();
     };
@@ -85,10 +92,17 @@ export class SlabWriter {
     return start;
   }
 
-  end(start: number): void {
+  /**
+   * Ends a frame.
+   *
+   * @param gathers it is one of many that come of what has arrived on other connections: rather than at the end of the
+   *   turn it may be handed over with those that follow it at once.
+   */
+  end(start: number, gathers = false): void {
     const { out } = this;
     out.view.setUint32(start, out.at - start - HEADER_BYTES, true);
-    this.schedule();
+    if (gathers) this.#gather();
+    else this.schedule();
     if (out.at - this.#from < this.#pace.bytes) return;
     this.flush();
     this.#pace.flushed();
@@ -134,6 +148,16 @@ export class SlabWriter {
     if (this.#scheduled) return;
     this.#scheduled = true;
     this.#transport.defer(this.#flushLater);
+  }
+
+  #gather(): void {
+    if (this.#gathers || this.#scheduled) return;
+    if (this.#transport.deferToRound === undefined) {
+      this.schedule();
+      return;
+    }
+    this.#gathers = true;
+    this.#transport.deferToRound(this.#flushGathered);
   }
 
   flush(): void {

@@ -29,6 +29,11 @@ export interface Transport {
   start(receiver: TransportReceiver): void;
   /** Runs `fn` once when the current turn's work is done: the time to flush. */
   defer(fn: () => void): void;
+  /**
+   * Runs `fn` once when everything was looked at that has arrived in this process by now, on any connection. Absent where
+   * `defer` is as good.
+   */
+  deferToRound?(fn: () => void): void;
   /** Ends the connection after what was written. `onClosed` follows on both sides, once. Idempotent. */
   close(): void;
   /** Ends the connection at once, for a peer that broke the protocol. `onClosed` follows. */
