@@ -3,6 +3,7 @@ import { definitions } from "../core/deployment/definitions.ts";
 import { DeploymentUnavailableError } from "../core/errors.ts";
 import { Caller } from "../core/handle/caller.ts";
 import type { RouterPolicy } from "../core/router/policy.ts";
+import type { DeploymentSnapshot } from "../core/router/snapshot.ts";
 import { loopPoller } from "../engine/loop-poller.ts";
 import { processState } from "../engine/process-state.ts";
 import { CONTROL_SOCKET, TOKEN_FILE } from "../engine/runtime-files.ts";
@@ -39,7 +40,11 @@ export class Client {
   readonly #context: WireContext;
   readonly #rest: () => void;
 
-  constructor(find: () => Promise<FoundInstance | undefined> = findByEnvironment) {
+  /** @param prepare what a snapshot is to wait for before it is followed; undefined if for nothing. */
+  constructor(
+    find: () => Promise<FoundInstance | undefined> = findByEnvironment,
+    prepare: (snapshot: DeploymentSnapshot) => Promise<void> | undefined = () => undefined,
+  ) {
     const peerId = crypto.getRandomValues(new Uint8Array(16));
     let caller!: Caller;
     const context: WireContext = {
@@ -65,7 +70,14 @@ export class Client {
     caller = this.caller = new Caller({
       clock: systemClock,
       contexts: processState.contexts,
-      directory: this.#directory,
+      directory: {
+        subscribe: (app, deployment, onSnapshot) =>
+          this.#directory.subscribe(app, deployment, (snapshot) => {
+            const prepared = prepare(snapshot);
+            if (prepared === undefined) onSnapshot(snapshot);
+            else void prepared.then(() => onSnapshot(snapshot));
+          }),
+      },
       connect: connector(context, ({ address }) => connectSocket(address.socketPath!, { keepsAlive: false })),
       encoder: bodyEncoder(context),
       log: stderrLog("warn", "heliostat"),

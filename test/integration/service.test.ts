@@ -54,6 +54,19 @@ it("H1: a fetch that only instances have is seen when it runs", async () => {
   await service.goal.delete("field");
 });
 
+it("a routing policy of the user's holds for requests over HTTP; the script it stands in runs nothing in the proxy", async () => {
+  const pinned = fileURLToPath(new URL("../fixtures/builds/pinned.ts", import.meta.url));
+  service.applyOne({ name: "pinned", routePrefix: "/pinned", importPath: pinned });
+  await settled();
+  const asked = new Set<string>();
+  for (let i = 0; i < 30; i++) asked.add(await get("/pinned"));
+  const { replicas } = service.status().applications["pinned"]!.deployments["Pinned"]!;
+  const [first] = replicas.toSorted((one, other) => (one.replicaId < other.replicaId ? -1 : 1));
+  expect([...asked]).toEqual([String(first!.pid)]);
+  for (const { pid } of service.status().proxies) expect(childPids(pid)).toEqual([]);
+  await service.goal.delete("pinned");
+});
+
 it("F6: equal configuration restarts nothing; another replaces, and what is missing goes", async () => {
   const before = pids("a");
   const same = { name: "a", routePrefix: "/a", importPath: `${shop}:app`, env: { WORD: "first" } };

@@ -14,6 +14,7 @@ import type { Route } from "../../proxy/route-table.ts";
 import { connectSocket } from "../../transport/socket.ts";
 import { defaultLimits } from "../../wire/limits.ts";
 import type { HttpTimeouts } from "./http-proxy.ts";
+import { PolicyLoader } from "./policy-loader.ts";
 import type { ProxyBootstrap, ProxyCommand, ProxyReport } from "./proxy-messages.ts";
 
 /**
@@ -30,7 +31,12 @@ const GOODBYE_MS = 200;
 const bootstrap = JSON.parse(await text(process.stdin)) as ProxyBootstrap;
 const { runtimeDirectory, http, patience } = bootstrap;
 const secret = Buffer.from(bootstrap.token, "hex");
-const client = new Client(() => Promise.resolve({ runtimeDirectory, token: secret }));
+const log = stderrLog("warn", "heliostat");
+const policies = new PolicyLoader(log);
+const client = new Client(
+  () => Promise.resolve({ runtimeDirectory, token: secret }),
+  (snapshot) => policies.prepare(snapshot),
+);
 let proxy: Proxy | undefined;
 let routes: readonly Route[] = [];
 let timeouts: HttpTimeouts = http;
@@ -38,7 +44,6 @@ let isEnding = false;
 /** Resolves when what was accepted is finished. */
 let draining: Promise<void> | undefined;
 let reported = 0;
-const log = stderrLog("warn", "heliostat");
 
 const link = new LastingLink<ProxyReport, ProxyCommand>({
   clock: systemClock,
