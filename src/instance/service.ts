@@ -8,7 +8,6 @@ import type { ApplicationConfig, CheckedConfig } from "../config/check-config.ts
 import { withKeyTexts } from "../config/config-file.ts";
 import type { DeploymentChange } from "../control/supervised-application.ts";
 import type { Log } from "../core/contracts/log.ts";
-import { resolveHttpOptions, type ResolvedHttpOptions } from "../core/deployment/run-options.ts";
 import type { ApplicationSpec } from "../core/deployment/spec.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { HttpOptions } from "../core/serve-types.ts";
@@ -16,6 +15,7 @@ import { systemClock } from "../engine/system-clock.ts";
 import { DecisionLog } from "./decision-log.ts";
 import { Goal, type KeptWanted } from "./goal.ts";
 import { LogFolder, LOGS_FOLDER } from "./logs/log-folder.ts";
+import { HttpInForce } from "./http-in-force.ts";
 import { metricsText } from "./metrics.ts";
 import { version } from "./version.ts";
 
@@ -40,9 +40,6 @@ export interface ServiceOptions {
   onShutdown(): void;
 }
 
-/** What a port is opened with. */
-const FIXED = ["host", "port", "maxHeaderBytes", "maxBodyBytes", "workers"] as const;
-
 /** An instance that is told by configurations what to run: what `heliostat run` and `heliostat start` open. */
 export class Service implements AdminService {
   readonly goal: Goal;
@@ -53,7 +50,7 @@ export class Service implements AdminService {
   readonly #logs: LogFolder | undefined;
   /** Each application as it last ran. */
   readonly #reached = new Map<string, ApplicationSpec>();
-  #http: HttpOptions;
+  readonly #http: HttpInForce;
   #logging: CheckedConfig["logging"];
   #closing: Promise<void> | undefined = undefined;
 
@@ -62,7 +59,7 @@ export class Service implements AdminService {
     parts: { instance: Instance; front: HttpFront; decisions: DecisionLog; logs: LogFolder | undefined },
   ) {
     this.#options = options;
-    this.#http = inForce(options.http, parts.front.proxy!.options);
+    this.#http = new HttpInForce(options.http, parts.front.proxy!);
     this.#instance = parts.instance;
     this.#front = parts.front;
     this.#decisions = parts.decisions;
@@ -146,9 +143,8 @@ export class Service implements AdminService {
   }
 
   config(): CheckedConfig {
-    const { tls: _, ...http } = this.#http;
     return {
-      http,
+      http: this.#http.config,
       ...(this.#logging === undefined ? {} : { logging: this.#logging }),
       applications: this.goal.configs,
     };
@@ -161,7 +157,7 @@ export class Service implements AdminService {
 
   /** Takes over what an instance before this one had: what still runs goes on, the rest is deployed. */
   adopt(applications: readonly KeptApplication[], config: CheckedConfig): void {
-    this.#applyHttp(config.http ?? {});
+    this.#http.apply(config.http ?? {});
     this.#logging = config.logging;
     const running = this.#instance.recover(applications.flatMap(({ reached }) => reached ?? []));
     for (const spec of running) this.#reached.set(spec.name, spec);
@@ -171,7 +167,7 @@ export class Service implements AdminService {
   }
 
   apply(config: CheckedConfig): readonly string[] {
-    const warnings = this.#applyHttp(config.http ?? {});
+    const warnings = this.#http.apply(config.http ?? {});
     this.#logging = config.logging;
     this.goal.replace(config);
     return warnings;
@@ -257,33 +253,4 @@ export class Service implements AdminService {
     this.#decisions.forget(name);
     this.#reached.delete(name);
   }
-
-  /** Times count at once, also their absence; what the port was opened with stays. */
-  #applyHttp(given: HttpOptions): string[] {
-    const wanted = resolveHttpOptions({ ...given, tls: undefined }, "http");
-    const now = resolveHttpOptions({ ...this.#http, tls: undefined }, "http");
-    const { port } = this.#front.proxy!;
-    const warnings = [];
-    for (const key of FIXED) {
-      if (given[key] === undefined || wanted[key] === now[key] || (key === "port" && wanted.port === port)) continue;
-      warnings.push(
-        `http.${key} has no effect while the instance runs: HTTP is served at ${this.httpUrl}. Shut it down and start it with ${JSON.stringify(wanted[key])} to change that.`,
-      );
-    }
-    this.#front.proxy!.setTimeouts(wanted);
-    const { requestTimeoutMs: _, keepAliveTimeoutMs: __, ...kept } = this.#http;
-    this.#http = {
-      ...kept,
-      ...(given.requestTimeoutMs === undefined ? {} : { requestTimeoutMs: given.requestTimeoutMs }),
-      ...(given.keepAliveTimeoutMs === undefined ? {} : { keepAliveTimeoutMs: given.keepAliveTimeoutMs }),
-    };
-    return warnings;
-  }
-}
-
-/** The options that hold: proxies that were taken over have theirs already. */
-function inForce(given: HttpOptions, served: ResolvedHttpOptions): HttpOptions {
-  const wanted = resolveHttpOptions({ ...given, tls: undefined }, "http");
-  const others = FIXED.filter((key) => wanted[key] !== served[key]).map((key) => [key, served[key]] as const);
-  return { ...given, ...Object.fromEntries(others) };
 }
