@@ -69,7 +69,8 @@ it("C2: a second signal ends at once, and so does kill -9; the replicas go too",
       running.child.kill(signals[1]);
     }
     await running.exited;
-    expect(await slow).toBe("broken off");
+    // If the replica is gone before its proxy, that has the time to say so.
+    expect(await slow).toMatch(/^(broken off|Internal Server Error\. Request \S+ failed\.)$/);
     await nothingIsLeft(running, replicas);
   }
 });
