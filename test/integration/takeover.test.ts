@@ -1,11 +1,8 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { StateDirectory, type InstanceRecord } from "../../src/client/state-directory.ts";
 import type { ServeStatus } from "../../src/core/serve-types.ts";
 import { startInstance } from "../../src/instance/start-instance.ts";
+import { BackgroundInstance } from "./background-instance.ts";
 import { isRunning, until } from "./harness.ts";
 
 /** C12: what an instance runs outlives it, and the next one takes it over. */
@@ -14,50 +11,18 @@ const module = fileURLToPath(new URL("../fixtures/builds/ticking.ts", import.met
 // Each starts two instances, one after the other.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 30_000 });
 
-let root: string;
-let state: StateDirectory;
-let record: InstanceRecord;
-/** Everything that was seen to run. */
-let pids: Set<number>;
-
+let instance: BackgroundInstance;
 beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), "heliostat-test-"));
-  state = new StateDirectory(join(root, "state"));
-  pids = new Set();
+  instance = new BackgroundInstance();
 });
-
-afterEach(async () => {
-  await ask("POST", "shutdown");
-  await until(() => ![...pids].some(isRunning), "the instance ends", 15_000);
-  expect(existsSync(record.runtimeDirectory)).toBe(false);
-  expect(readdirSync(state.path)).toEqual(["logs"]);
-  rmSync(root, { recursive: true });
-});
-
-async function start(options: { readonly adoptionMs?: number } = {}): Promise<void> {
-  ({ record } = await startInstance({
-    stateDirectory: state.path,
-    http: { port: 0 },
-    admin: { host: "127.0.0.1", port: 0 },
-    ...options,
-  }));
-  pids.add(record.pid);
-}
-
-async function ask<T>(method: string, path: string, body?: object): Promise<T> {
-  const answer = await fetch(`${record.adminUrl}/api/v1/${path}`, {
-    method,
-    ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
-  });
-  return (await answer.json()) as T;
-}
+afterEach(() => instance.end());
 
 /** The replicas of a deployment, when the application runs. */
 async function replicas(deployment: string): Promise<number[]> {
   let found: number[] = [];
   await until(
     async () => {
-      const { applications } = await ask<ServeStatus>("GET", "applications");
+      const { applications } = await instance.ask<ServeStatus>("GET", "applications");
       const { status, deployments } = applications["ticking"]!;
       if (status !== "RUNNING") return false;
       found = deployments[deployment]!.replicas.map(({ pid }) => pid!);
@@ -66,37 +31,34 @@ async function replicas(deployment: string): Promise<number[]> {
     "the application runs",
     15_000,
   );
-  for (const pid of found) pids.add(pid);
+  for (const pid of found) instance.pids.add(pid);
   return found;
 }
 
-async function kill(): Promise<void> {
-  process.kill(record.pid, "SIGKILL");
-  await until(() => !isRunning(record.pid), "the instance is gone");
-}
-
 const deploy = (deployments: object[] = []) =>
-  ask("PUT", "applications", { applications: [{ name: "ticking", importPath: `${module}:app`, deployments }] });
+  instance.ask("PUT", "applications", {
+    applications: [{ name: "ticking", importPath: `${module}:app`, deployments }],
+  });
 
 interface Counts {
   readonly good: number;
   readonly bad: readonly string[];
 }
-const counts = async (): Promise<Counts> => (await (await fetch(record.httpUrl)).json()) as Counts;
+const counts = async (): Promise<Counts> => (await (await fetch(instance.record.httpUrl)).json()) as Counts;
 
 it("calls between replicas go on meanwhile and afterwards", async () => {
-  await start();
+  await instance.start();
   await deploy();
   const before = [await replicas("Ticker"), await replicas("Model")];
-  await kill();
+  await instance.kill();
   await new Promise((resolve) => setTimeout(resolve, 300));
-  await start();
+  await instance.start();
   expect([await replicas("Ticker"), await replicas("Model")]).toEqual(before);
   const { good } = await counts();
   await until(async () => (await counts()).good > good + 20, "calls go on");
   expect((await counts()).bad).toEqual([]);
   // The new one knows them, and they know it.
-  expect(await (await fetch(`${record.httpUrl}/status`)).json()).toMatchObject({
+  expect(await (await fetch(`${instance.record.httpUrl}/status`)).json()).toMatchObject({
     applications: { ticking: { status: "RUNNING" } },
   });
   process.kill(before[1]![0]!, "SIGKILL");
@@ -107,59 +69,59 @@ it("calls between replicas go on meanwhile and afterwards", async () => {
 });
 
 it("a replica that is blocked meanwhile comes back when it can, and is called no less", async () => {
-  await start();
+  await instance.start();
   await deploy();
   const before = await replicas("Model");
-  await fetch(`${record.httpUrl}/block`);
-  await kill();
-  await start();
+  await fetch(`${instance.record.httpUrl}/block`);
+  await instance.kill();
+  await instance.start();
   expect(await replicas("Model")).toEqual(before);
   expect((await counts()).bad).toEqual([]);
 });
 
 it("what was being deployed is deployed by the next one", async () => {
-  await start();
+  await instance.start();
   await deploy();
   const before = await replicas("Ticker");
   const models = await replicas("Model");
   await deploy([{ name: "Model", env: { CHANGED: "1" } }]);
-  await kill();
-  await start();
+  await instance.kill();
+  await instance.start();
   await until(async () => !(await replicas("Model")).some((pid) => models.includes(pid)), "all are new", 15_000);
   expect(await replicas("Ticker")).toEqual(before);
   expect((await counts()).bad).toEqual([]);
 });
 
 it("who is not taken over in time ends by itself, and the next one starts others", async () => {
-  await start({ adoptionMs: 400 });
+  await instance.start({ adoptionMs: 400 });
   await deploy();
   const before = [...(await replicas("Ticker")), ...(await replicas("Model"))];
-  await kill();
+  await instance.kill();
   await until(() => !before.some(isRunning), "they end");
-  await start();
+  await instance.start();
   await replicas("Ticker");
   expect((await counts()).bad).toEqual([]);
 });
 
 it("a start that fails leaves what it was to take over to the next", async () => {
-  await start();
+  await instance.start();
   await deploy();
   const before = await replicas("Model");
-  await kill();
-  const options = { stateDirectory: state.path, http: { port: 0 } };
+  await instance.kill();
+  const options = { stateDirectory: instance.state.path, http: { port: 0 } };
   await expect(startInstance({ ...options, admin: { host: "0.0.0.0", port: 0 } })).rejects.toThrow(/token/);
   expect(before.filter(isRunning)).toEqual(before);
-  await start();
+  await instance.start();
   expect(await replicas("Model")).toEqual(before);
 });
 
 it("of applications that were deleted meanwhile nothing comes back", async () => {
-  await start();
+  await instance.start();
   await deploy();
   const before = [...(await replicas("Ticker")), ...(await replicas("Model"))];
-  await ask("DELETE", "applications/ticking");
-  await kill();
-  await start();
+  await instance.ask("DELETE", "applications/ticking");
+  await instance.kill();
+  await instance.start();
   await until(() => !before.some(isRunning), "they end");
-  expect(await ask("GET", "applications")).toMatchObject({ applications: {} });
+  expect(await instance.ask("GET", "applications")).toMatchObject({ applications: {} });
 });

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ControlSlot } from "../../engine/control-server.ts";
+import { EXIT_MS } from "../../engine/process/adopted-process.ts";
 import { inheritedFlags } from "../../engine/inherited-flags.ts";
 import { systemClock } from "../../engine/system-clock.ts";
 import type { ProxyHome } from "./proxy-home.ts";
@@ -14,9 +15,6 @@ import type {
   ProxyRecord,
   ProxyReport,
 } from "./proxy-messages.ts";
-
-/** How long a proxy may take to exit when its connection has ended. */
-const EXIT_MS = 2_000;
 
 const proxyMain = fileURLToPath(new URL(`./proxy-main${extname(import.meta.url)}`, import.meta.url));
 

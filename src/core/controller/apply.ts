@@ -1,10 +1,10 @@
 import {
   EXIT_TIMEOUT_MS,
   isServing,
+  stoppingReplica,
   withReplica,
   type DeploymentState,
   type ReplicaRecord,
-  type StoppingReplica,
 } from "./deployment-state.ts";
 import { checkSent } from "./health.ts";
 import type { Action, Moment } from "./reconcile.ts";
@@ -17,12 +17,9 @@ export function apply(state: DeploymentState, action: Action, moment: Moment): D
   if (replica === undefined) return state;
   switch (action.type) {
     case "stop":
-      return withReplica(
-        state,
-        stopping(replica, { killAtMs: moment.nowMs + action.timeoutMs + EXIT_TIMEOUT_MS, killed: false }),
-      );
+      return withReplica(state, stoppingReplica(replica, moment.nowMs + action.timeoutMs + EXIT_TIMEOUT_MS));
     case "kill":
-      return withReplica(state, stopping(replica, { killAtMs: moment.nowMs, killed: true }));
+      return withReplica(state, stoppingReplica(replica, moment.nowMs, true));
     case "check-health":
       return isServing(replica)
         ? withReplica(state, { ...replica, health: checkSent(replica.health, state.target.spec.options, moment.nowMs) })
@@ -52,10 +49,4 @@ function started(state: DeploymentState, action: Extract<Action, { type: "start"
     told: { live: liveOptionsOf(target), configuration: target.configuration },
   };
   return { ...state, replicas: [...state.replicas, replica] };
-}
-
-/** Keeps what every record has, and drops what only a serving replica has: its address must not be routed to again. */
-function stopping(replica: ReplicaRecord, end: { killAtMs: number; killed: boolean }): StoppingReplica {
-  const { replicaId, rank, generation, callees, startedMs, startedWallMs, told } = replica;
-  return { state: "STOPPING", replicaId, rank, generation, callees, startedMs, startedWallMs, told, ...end };
 }

@@ -155,6 +155,37 @@ export function withReplica(state: DeploymentState, replica: ReplicaRecord): Dep
   return { ...state, replicas: state.replicas.map((each) => (each.replicaId === replica.replicaId ? replica : each)) };
 }
 
+/** What a replica is from when it says that it serves. */
+export function servingReplica(
+  replica: ReplicaRecord,
+  { address, methods }: Pick<ServingReplica, "address" | "methods">,
+  { health, nowMs }: { readonly health: Health; readonly nowMs: number },
+): ServingReplica {
+  return {
+    ...fieldsOf(replica),
+    state: "RUNNING",
+    address,
+    methods,
+    modelIds: [],
+    stats: {},
+    readyMs: nowMs,
+    health,
+    tellings: 0,
+    condition: { kind: "fit" },
+  };
+}
+
+/** What it is from when it was told to stop: its address must not be routed to again. */
+export function stoppingReplica(replica: ReplicaRecord, killAtMs: number, killed = false): StoppingReplica {
+  return { ...fieldsOf(replica), state: "STOPPING", killAtMs, killed };
+}
+
+/** What every record has. */
+export function fieldsOf(replica: ReplicaRecord): ReplicaFields {
+  const { replicaId, rank, generation, callees, startedMs, startedWallMs, told } = replica;
+  return { replicaId, rank, generation, callees, startedMs, startedWallMs, told };
+}
+
 const freshAttempt = { startFailures: 0, lastFailure: undefined, gaveUp: false, rolledBack: false } as const;
 
 function triggerOf(before: DeploymentTarget, after: DeploymentTarget) {

@@ -3,6 +3,8 @@ import { HeliostatError } from "../errors.ts";
 import {
   EXIT_TIMEOUT_MS,
   isServing,
+  servingReplica,
+  stoppingReplica,
   withReplica,
   type Condition,
   type DeploymentState,
@@ -89,20 +91,9 @@ function ready(
   seen: { event: Extract<ReplicaEvent, { type: "ready" }>; nowMs: number },
 ): DeploymentState {
   const { nowMs, event } = seen;
-  const serving: ServingReplica = {
-    ...replica,
-    state: "RUNNING",
-    address: event.address,
-    methods: event.methods,
-    modelIds: [],
-    stats: {},
-    readyMs: nowMs,
-    health: newHealth(state.target.spec.options, nowMs),
-    tellings: 0,
-    condition: { kind: "fit" },
-  };
+  const health = newHealth(state.target.spec.options, nowMs);
   return {
-    ...withReplica(state, serving),
+    ...withReplica(state, servingReplica(replica, event, { health, nowMs })),
     hasRun: true,
     ranGenerations: new Set([...state.ranGenerations, replica.generation]),
   };
@@ -114,12 +105,7 @@ function failed(
   seen: { failure: Failure; nowMs: number },
 ): DeploymentState {
   const { phase, error } = seen.failure;
-  const leaving = withReplica(state, {
-    ...replica,
-    state: "STOPPING",
-    killAtMs: seen.nowMs + EXIT_TIMEOUT_MS,
-    killed: false,
-  });
+  const leaving = withReplica(state, stoppingReplica(replica, seen.nowMs + EXIT_TIMEOUT_MS));
   return afterFailedStart(leaving, replica, { failure: { phase, error }, nowMs: seen.nowMs });
 }
 

@@ -2,7 +2,15 @@ import type { ReplicaReport } from "../contracts/control-messages.ts";
 import type { ReplicaSpec } from "../deployment/spec.ts";
 import { structurallyEqual } from "../deployment/structural-equality.ts";
 import type { ReplicaAddress } from "../router/snapshot.ts";
-import { EXIT_TIMEOUT_MS, withReplica, type DeploymentState, type ReplicaRecord } from "./deployment-state.ts";
+import {
+  EXIT_TIMEOUT_MS,
+  fieldsOf,
+  servingReplica,
+  stoppingReplica,
+  withReplica,
+  type DeploymentState,
+  type ReplicaRecord,
+} from "./deployment-state.ts";
 import { newHealth } from "./health.ts";
 import { calleesOf, liveOptionsOf, type DeploymentTarget } from "./target.ts";
 
@@ -41,19 +49,11 @@ export function foundRecord(
     // Until it says otherwise: what it does not know it will be told then.
     told: { live: liveOptionsOf(target), configuration: target.configuration },
   };
-  if (address === undefined) return { ...fields, state: "STARTING" };
-  return {
-    ...fields,
-    state: "RECOVERING",
-    address,
-    methods: [],
-    modelIds: [],
-    stats: {},
-    readyMs: nowMs,
-    health: { kind: "checking", checks: 0, misses: 0, sentAtMs: nowMs, missAtMs: nowMs + RECOVERY_MS },
-    tellings: 0,
-    condition: { kind: "fit" },
-  };
+  const starting: ReplicaRecord = { ...fields, state: "STARTING" };
+  if (address === undefined) return starting;
+  const missAtMs = nowMs + RECOVERY_MS;
+  const health = { kind: "checking", checks: 0, misses: 0, sentAtMs: nowMs, missAtMs } as const;
+  return { ...servingReplica(starting, { address, methods: [] }, { health, nowMs }), state: "RECOVERING" };
 }
 
 /** It has come back, and says how far it is. */
@@ -64,25 +64,14 @@ export function recovered(
 ): DeploymentState {
   if (replica.state !== "RECOVERING" && replica.state !== "STARTING") return state;
   const { ready, isStopping, options: live, userConfig } = report;
-  const { replicaId, rank, generation, callees, startedMs, startedWallMs } = replica;
   const { options } = state.target.spec;
   const isConfigured = structurallyEqual(userConfig, options.userConfig);
   const told = { live, configuration: isConfigured ? state.target.configuration : ANOTHER };
-  const fields = { replicaId, rank, generation, callees, startedMs, startedWallMs, told };
   if (isStopping) {
     const killAtMs = nowMs + live.gracefulShutdownTimeoutMs + EXIT_TIMEOUT_MS;
-    return withReplica(state, { ...fields, state: "STOPPING", killAtMs, killed: false });
+    return withReplica(state, stoppingReplica({ ...replica, told }, killAtMs));
   }
-  if (ready === undefined) return withReplica(state, { ...fields, state: "STARTING" });
-  return withReplica(state, {
-    ...fields,
-    state: "RUNNING",
-    ...ready,
-    modelIds: [],
-    stats: {},
-    readyMs: nowMs,
-    health: newHealth(options, nowMs),
-    tellings: 0,
-    condition: { kind: "fit" },
-  });
+  if (ready === undefined) return withReplica(state, { ...fieldsOf(replica), told, state: "STARTING" });
+  const health = newHealth(options, nowMs);
+  return withReplica(state, servingReplica({ ...replica, told }, ready, { health, nowMs }));
 }

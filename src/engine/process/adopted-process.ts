@@ -15,7 +15,7 @@ export interface AdoptedProcessOptions<TIn> {
 /** How often it is looked whether the process is there, while no connection tells. */
 const LOOK_MS = 50;
 /** How long it may take to exit when its connection has ended. */
-const EXIT_MS = 2_000;
+export const EXIT_MS = 2_000;
 
 /** A process that a controller before this one has started, and its control connection. */
 export class AdoptedProcess<TOut, TIn> {

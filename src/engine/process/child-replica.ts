@@ -9,6 +9,7 @@ import { encodeBootstrap } from "../bootstrap.ts";
 import type { ControlSlot } from "../control-server.ts";
 import { inheritedFlags } from "../inherited-flags.ts";
 import { HeardWords, type LastWords } from "../last-words.ts";
+import { EXIT_MS } from "./adopted-process.ts";
 import type { ProcessEngineOptions } from "./engine.ts";
 
 export interface ChildOptions {
@@ -16,9 +17,6 @@ export interface ChildOptions {
   readonly listener: ReplicaProcessListener;
   onGone(): void;
 }
-
-/** How long a replica may take to exit when it has said goodbye. */
-export const EXIT_MS = 2_000;
 
 const replicaMain = fileURLToPath(new URL(`./process-replica-main${extname(import.meta.url)}`, import.meta.url));
 

@@ -1,22 +1,18 @@
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { HttpOptions } from "heliostat";
 import { afterEach, beforeEach, expect, it, onTestFinished, vi } from "vitest";
 import { WebSocket } from "ws";
 import { Client } from "../../../src/client/client.ts";
 import { findInstance } from "../../../src/client/find-instance.ts";
-import { StateDirectory, type InstanceRecord } from "../../../src/client/state-directory.ts";
 import { defaultHandleOptions } from "../../../src/core/deployment/handle-options.ts";
 import { Handle } from "../../../src/core/handle/handle.ts";
 import type { DeploymentHandle } from "../../../src/core/handle/types.ts";
 import { INGRESS } from "../../../src/core/router/snapshot.ts";
 import type { ServeStatus } from "../../../src/core/serve-types.ts";
-import { startInstance } from "../../../src/instance/start-instance.ts";
 import type { Kept } from "../../fixtures/builds/kept.ts";
 import { RawClient } from "../../support/raw-client.ts";
+import { BackgroundInstance } from "../background-instance.ts";
 import { isRunning, until } from "../harness.ts";
 
 /** C12: those who use an instance do not notice that its controller is gone, nor that there is another. */
@@ -25,46 +21,18 @@ const module = fileURLToPath(new URL("../../fixtures/builds/kept.ts", import.met
 // Each starts two instances, one after the other.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 30_000 });
 
-let root: string;
-let state: StateDirectory;
-let record: InstanceRecord;
-/** Everything that was seen to run. */
-let pids: Set<number>;
-
+let instance: BackgroundInstance;
 beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), "heliostat-test-"));
-  state = new StateDirectory(join(root, "state"));
-  pids = new Set();
+  instance = new BackgroundInstance();
 });
-
-afterEach(async () => {
-  await ask("POST", "shutdown");
-  await until(() => ![...pids].some(isRunning), "the instance ends", 15_000);
-  expect(existsSync(record.runtimeDirectory)).toBe(false);
-  expect(readdirSync(state.path)).toEqual(["logs"]);
-  rmSync(root, { recursive: true });
-});
-
-async function start(http: HttpOptions = { port: 0 }, adoptionMs?: number): Promise<void> {
-  const admin = { host: "127.0.0.1", port: 0 };
-  ({ record } = await startInstance({ stateDirectory: state.path, http, admin, adoptionMs }));
-  pids.add(record.pid);
-}
-
-async function ask<T>(method: string, path: string, body?: object): Promise<T> {
-  const answer = await fetch(`${record.adminUrl}/api/v1/${path}`, {
-    method,
-    ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
-  });
-  return (await answer.json()) as T;
-}
+afterEach(() => instance.end());
 
 /** What serves, when everything runs. */
 async function serving(): Promise<{ replicas: number[]; proxies: number[] }> {
   let seen = { replicas: [] as number[], proxies: [] as number[] };
   await until(
     async () => {
-      const { applications, proxies } = await ask<ServeStatus>("GET", "applications");
+      const { applications, proxies } = await instance.ask<ServeStatus>("GET", "applications");
       const { kept } = applications;
       if (kept?.status !== "RUNNING" || proxies.some(({ status }) => status !== "HEALTHY")) return false;
       const replicas = kept.deployments["Kept"]!.replicas.map(({ pid }) => pid!);
@@ -74,27 +42,22 @@ async function serving(): Promise<{ replicas: number[]; proxies: number[] }> {
     "everything runs",
     15_000,
   );
-  for (const pid of [...seen.replicas, ...seen.proxies]) pids.add(pid);
+  for (const pid of [...seen.replicas, ...seen.proxies]) instance.pids.add(pid);
   return seen;
 }
 
 const deploy = (more: object = {}) =>
-  ask("PUT", "applications", { applications: [{ name: "kept", importPath: `${module}:app` }], ...more });
+  instance.ask("PUT", "applications", { applications: [{ name: "kept", importPath: `${module}:app` }], ...more });
 
-async function kill(): Promise<void> {
-  process.kill(record.pid, "SIGKILL");
-  await until(() => !isRunning(record.pid), "the controller is gone");
-}
-
-const log = (): string => readFileSync(state.file("logs/instance.log"), "utf8");
+const log = (): string => readFileSync(instance.state.file("logs/instance.log"), "utf8");
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 it("under load over HTTP and by a client no request fails, and replicas, proxies and connections stay", async () => {
-  await start({ port: 0, workers: 2 });
+  await instance.start({ http: { port: 0, workers: 2 } });
   await deploy();
   const before = await serving();
-  const { httpUrl } = record;
-  const client = new Client(() => findInstance({ HELIOSTAT_STATE_DIR: state.path }));
+  const { httpUrl } = instance.record;
+  const client = new Client(() => findInstance({ HELIOSTAT_STATE_DIR: instance.state.path }));
   const target = { app: "kept", deployment: INGRESS };
   const handle = new Handle(client.caller, target, defaultHandleOptions) as unknown as DeploymentHandle<Kept>;
   let isOver = false;
@@ -134,14 +97,14 @@ it("under load over HTTP and by a client no request fails, and replicas, proxies
   const stream = await fetch(`${httpUrl}/stream`);
   const slow = fetch(`${httpUrl}/slow`).then(({ status }) => status);
   await wait(200);
-  await kill();
+  await instance.kill();
   const [whenKilled, meanwhile] = [{ ...done }, await echo("meanwhile")];
   expect(meanwhile).toBe("meanwhile");
   await wait(1_000);
   expect(done.requests).toBeGreaterThan(whenKilled.requests + 20);
   expect(done.calls).toBeGreaterThan(whenKilled.calls + 20);
-  await start({ port: 0, workers: 2 });
-  expect(record.httpUrl).toBe(httpUrl);
+  await instance.start({ http: { port: 0, workers: 2 } });
+  expect(instance.record.httpUrl).toBe(httpUrl);
   expect(await serving()).toEqual(before);
   expect(await echo("afterwards")).toBe("afterwards");
   expect((await stream.text()).match(/;/g)).toHaveLength(60);
@@ -151,7 +114,7 @@ it("under load over HTTP and by a client no request fails, and replicas, proxies
   await Promise.all(load);
   expect(failures).toEqual([]);
   // What was counted before is not lost.
-  const metrics = await (await fetch(`${record.adminUrl}/metrics`)).text();
+  const metrics = await (await fetch(`${instance.record.adminUrl}/metrics`)).text();
   const [, counted] = /heliostat_http_requests_total\{application="kept",status="200"\} (\d+)/.exec(metrics)!;
   expect(Number(counted)).toBe(done.requests + 2);
   socket.close();
@@ -160,16 +123,16 @@ it("under load over HTTP and by a client no request fails, and replicas, proxies
 });
 
 it("the next controller steers them: routes, timeouts, and another in the place of one that ends", async () => {
-  await start();
+  await instance.start();
   await deploy();
   const before = await serving();
-  await kill();
-  await start();
-  const { httpUrl } = record;
+  await instance.kill();
+  await instance.start();
+  const { httpUrl } = instance.record;
   expect(await serving()).toEqual(before);
   const routes = async (): Promise<unknown> => (await fetch(`${httpUrl}/-/routes`)).json();
   expect(await routes()).toEqual({ "/": "kept" });
-  await ask("PUT", "applications", {
+  await instance.ask("PUT", "applications", {
     applications: [{ name: "kept", routePrefix: "/moved", importPath: `${module}:app` }],
     http: { requestTimeoutMs: 300 },
   });
@@ -180,18 +143,18 @@ it("the next controller steers them: routes, timeouts, and another in the place 
   expect((await fetch(`${httpUrl}/moved/slow`)).status).toBe(408);
   // Once more, with one that the one before had started.
   const after = await serving();
-  await kill();
-  await start();
+  await instance.kill();
+  await instance.start();
   expect(await serving()).toEqual(after);
   expect((await fetch(`${httpUrl}/moved/slow`)).status).toBe(408);
 });
 
 it("one that ends while there is no controller is missing until the next one replaces it at the same port", async () => {
-  await start({ port: 0, workers: 2 });
+  await instance.start({ http: { port: 0, workers: 2 } });
   await deploy();
   const before = await serving();
-  const { httpUrl } = record;
-  await kill();
+  const { httpUrl } = instance.record;
+  await instance.kill();
   process.kill(before.proxies[0]!, "SIGKILL");
   await until(() => !isRunning(before.proxies[0]!), "it is gone");
   const get = () => RawClient.exchange(httpUrl, "GET / HTTP/1.0\r\n\r\n").catch(() => undefined);
@@ -200,23 +163,23 @@ it("one that ends while there is no controller is missing until the next one rep
     const answers = await Promise.all(Array.from({ length: 8 }, get));
     return answers.every((answer) => answer?.text.includes(" 200 OK"));
   }, "the other one takes all connections");
-  await start({ port: 0, workers: 2 });
+  await instance.start({ http: { port: 0, workers: 2 } });
   const after = await serving();
-  expect(record.httpUrl).toBe(httpUrl);
+  expect(instance.record.httpUrl).toBe(httpUrl);
   expect(after.proxies).toHaveLength(2);
   expect(after.proxies.filter((pid) => before.proxies.includes(pid))).toEqual([before.proxies[1]]);
   expect(after.replicas).toEqual(before.replicas);
 });
 
 it("a start with other options finds them with those that they have, and says so", async () => {
-  await start({ port: 0, maxBodyBytes: 1_000 });
+  await instance.start({ http: { port: 0, maxBodyBytes: 1_000 } });
   await deploy();
   const before = await serving();
-  const { httpUrl } = record;
-  await kill();
-  await start({ port: 1, maxBodyBytes: 2_000, workers: 3 });
+  const { httpUrl } = instance.record;
+  await instance.kill();
+  await instance.start({ http: { port: 1, maxBodyBytes: 2_000, workers: 3 } });
   expect(await serving()).toEqual(before);
-  expect(record.httpUrl).toBe(httpUrl);
+  expect(instance.record.httpUrl).toBe(httpUrl);
   for (const key of ["port", "maxBodyBytes", "workers"])
     expect(log()).toMatch(
       new RegExp(`http\\.${key} has no effect: HTTP is served at ${httpUrl} already, by processes of`),
@@ -226,26 +189,26 @@ it("a start with other options finds them with those that they have, and says so
 });
 
 it("who is not taken over in time ends by itself, and gives its port back", async () => {
-  await start({ port: 0 }, 400);
+  await instance.start({ http: { port: 0 }, adoptionMs: 400 });
   await deploy();
   const before = await serving();
-  await kill();
+  await instance.kill();
   await until(() => ![...before.proxies, ...before.replicas].some(isRunning), "they end", 10_000);
-  const port = Number(new URL(record.httpUrl).port);
-  await start({ port });
+  const port = Number(new URL(instance.record.httpUrl).port);
+  await instance.start({ http: { port } });
   await serving();
-  expect((await fetch(record.httpUrl)).status).toBe(200);
+  expect((await fetch(instance.record.httpUrl)).status).toBe(200);
 });
 
 it("one that was told to finish does so, and is no use to the next controller", async () => {
-  await start();
+  await instance.start();
   await deploy();
   const before = await serving();
-  const { httpUrl } = record;
+  const { httpUrl } = instance.record;
   const client = await RawClient.open(httpUrl);
   client.write("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
   await wait(200);
-  process.kill(record.pid, "SIGTERM");
+  process.kill(instance.record.pid, "SIGTERM");
   await until(
     () =>
       RawClient.open(httpUrl).then(
@@ -254,12 +217,12 @@ it("one that was told to finish does so, and is no use to the next controller", 
       ),
     "it takes nothing new",
   );
-  await kill();
+  await instance.kill();
   await client.closed();
   expect(client.text).toMatch(/^HTTP\/1\.1 200/);
   await until(() => !isRunning(before.proxies[0]!), "it ends");
-  await start();
+  await instance.start();
   const after = await serving();
   expect(after.replicas).toEqual(before.replicas);
-  expect((await fetch(record.httpUrl)).status).toBe(200);
+  expect((await fetch(instance.record.httpUrl)).status).toBe(200);
 });
