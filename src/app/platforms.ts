@@ -12,14 +12,12 @@ import { RuntimeDirectory } from "../engine/process/runtime-directory.ts";
 import { CONTROL_SOCKET } from "../engine/runtime-files.ts";
 import { loopPoller } from "../engine/loop-poller.ts";
 import { processState } from "../engine/process-state.ts";
+import { FOREVER_MS } from "../engine/system-clock.ts";
 import { ThreadEngine } from "../engine/thread/engine.ts";
 import { connectSocket } from "../transport/socket.ts";
 import type { WireContext } from "../wire/wire-context.ts";
 import type { MakePlatform, Platform, Welcome } from "./instance.ts";
 import { ProxyHost } from "./proxies/proxy-host.ts";
-
-/** As long as a timer can be. */
-const FOREVER_MS = 2_147_483_647;
 
 export interface ProcessPlatformOptions {
   /** Where each replica gets a file for its output. @default it goes where that of this process goes */

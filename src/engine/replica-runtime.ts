@@ -20,7 +20,7 @@ import { LastingLink } from "./lasting-link.ts";
 import { loopPoller } from "./loop-poller.ts";
 import { processState } from "./process-state.ts";
 import { silentCaller } from "./silent-caller.ts";
-import { systemClock } from "./system-clock.ts";
+import { FOREVER_MS, systemClock } from "./system-clock.ts";
 import { bodyEncoder, connector, handleExtension } from "./wire-setup.ts";
 
 export interface ReplicaRuntimeOptions {
@@ -41,8 +41,6 @@ export interface ReplicaRuntimeOptions {
 }
 
 const NO_CONTROLLER = "The status is not known: the controller is gone, and another one has not taken over yet.";
-/** As long as a timer can be. */
-const FOREVER_MS = 2_147_483_647;
 /** Once the driver is gone, a replica has this long to run its destructor. */
 const ORPHAN_MS = 500;
 /** How long the last messages may take to leave. */

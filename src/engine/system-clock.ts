@@ -1,5 +1,8 @@
 import type { Clock, Timer } from "../core/contracts/clock.ts";
 
+/** As long as a timer can be. */
+export const FOREVER_MS = 2_147_483_647;
+
 let pending = 0;
 
 class SystemTimer implements Timer {
