@@ -3,7 +3,8 @@ export { batch } from "./app/batch.ts";
 export { multiplexed } from "./app/multiplexed.ts";
 export { serve } from "./app/serve.ts";
 export { defineConfig } from "./core/define-config.ts";
-export { sse } from "./core/sse.ts";
+export { sse } from "./app/sse.ts";
+export type { SseInit } from "./core/sse.ts";
 export {
   BackPressureError,
   ConfigError,

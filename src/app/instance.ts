@@ -100,6 +100,7 @@ export class Instance {
       sharing: new Sharing(async () => platform.openSharedMemory?.()),
       // The platform needs the context, so it comes later. A getter would cost every call that looks at the context.
       poller: undefined,
+      log,
     };
     caller = new Caller({
       clock,

@@ -100,7 +100,7 @@ async function openProcesses(
   return {
     runtimeDirectory: directory.path,
     takesOver,
-    openProxies: (http, patience) => proxies.open(http, patience),
+    openProxies: (http) => proxies.open(http),
     receiveGuests(receive) {
       welcome = receive;
     },

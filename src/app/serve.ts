@@ -91,9 +91,10 @@ export const serve: Serve = {
         "serve.getRequestContext() was called outside a request. Call it in a method while it serves a call.",
       );
     }
-    const { requestId, route, traceparent, multiplexedModelId, deadlineMs, clock } = scope;
+    const { clientAddress, requestId, route, traceparent, multiplexedModelId, deadlineMs, clock } = scope;
     const deadline = deadlineMs === Infinity ? undefined : new Date(clock.wallNow() + deadlineMs - clock.now());
     return {
+      clientAddress,
       requestId,
       route,
       traceparent,

@@ -221,6 +221,15 @@ const httpSchema = object({
     description: "How long a request may take, from its head to the end of its answer. Without it: for ever.",
   }),
   keepAliveTimeoutMs: field(above0(), { description: "How long an idle connection stays open.", default: 90_000 }),
+  receiveTimeoutMs: field(above0(), {
+    description: "How long a client may fall silent while it sends a request, and take for its header: then 408.",
+    default: 60_000,
+  }),
+  pingIntervalMs: field(atLeast0(), {
+    description:
+      "How often clients of WebSockets are pinged; one that has not answered by the next time is closed. 0: never.",
+    default: 20_000,
+  }),
   maxHeaderBytes: field(count1(), { description: "More is answered with 431.", default: 16_384 }),
   maxBodyBytes: field(count1(), { description: "More is answered with 413.", default: 104_857_600 }),
   tls: field(
@@ -231,6 +240,14 @@ const httpSchema = object({
     }),
     { description: "HTTPS. `key` and `cert` are both needed." },
   ),
+  trustProxy: field(v.array(text(), "an array of addresses and networks"), {
+    description: "Addresses and networks of proxies in front whose `X-Forwarded-…` headers are believed.",
+    default: "none",
+  }),
+  cors: field(v.array(text(), "an array of origins"), {
+    description: "Origins whose pages may read the answers that the proxy itself gives.",
+    default: "none",
+  }),
   workers: field(count1(), { description: "Proxy processes that share the port.", default: 1 }),
 });
 

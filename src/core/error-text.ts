@@ -5,3 +5,15 @@ export function errorText(error: unknown): string {
   if (HeliostatError.isInstance(error)) return error.message;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
+
+/** What was thrown, as an error: users may throw anything. */
+export function toError(thrown: unknown): Error {
+  if (thrown instanceof Error) return thrown;
+  let text = "a value without text";
+  try {
+    text = String(thrown);
+  } catch {
+    // It stays as it is.
+  }
+  return new HeliostatError(`What was thrown is no error: ${text}`, { cause: thrown });
+}

@@ -16,6 +16,11 @@ export interface ReplicaContext {
 
 /** The request that is being served. */
 export interface RequestContext {
+  /**
+   * Of an HTTP request or WebSocket, in the deployment that answers it: the client's address, seen through the proxies of
+   * `http.trustProxy`.
+   */
+  readonly clientAddress: string | undefined;
   /** Made for the top-level request, the same in every call made while serving it. */
   readonly requestId: string;
   /** The route prefix the request came in by; empty for calls through a handle. */
@@ -53,12 +58,39 @@ export interface HttpOptions {
   requestTimeoutMs?: number;
   /** Milliseconds an idle connection stays open. @default 90_000 */
   keepAliveTimeoutMs?: number;
+  /**
+   * Milliseconds for which a client may fall silent while it sends a request; its header must be whole within that time.
+   *
+   * @default 60_000
+   */
+  receiveTimeoutMs?: number;
+  /**
+   * Milliseconds after which the client of a WebSocket is pinged; one that has not answered by the next time is closed.
+   * 0: never.
+   *
+   * @default 20_000
+   */
+  pingIntervalMs?: number;
   /** @default 16_384 */
   maxHeaderBytes?: number;
   /** @default 104_857_600 */
   maxBodyBytes?: number;
   /** PEM texts. */
   tls?: { key: string; cert: string; ca?: string };
+  /**
+   * Addresses and networks (`10.0.0.0/8`) of proxies in front, whose `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix`
+   * are believed.
+   *
+   * @default none
+   */
+  trustProxy?: string[];
+  /**
+   * Origins (`https://shop.example`, or `*`) whose pages may read the answers that the proxy itself gives, such as 404, 408,
+   * 413 and 503.
+   *
+   * @default none
+   */
+  cors?: string[];
   /** Processes that share the port; 1: the script's own serves, without others. @default 1 */
   workers?: number;
 }

@@ -1,5 +1,9 @@
 import { expect, test } from "vitest";
-import { sse } from "./sse.ts";
+import { ManualClock } from "../testing/manual-clock.ts";
+import { makeSse } from "./sse.ts";
+
+const clock = new ManualClock();
+const sse = makeSse(clock);
 
 test("sends strings as data, described events as such, anything else as JSON", async () => {
   const response = sse([
@@ -13,6 +17,7 @@ test("sends strings as data, described events as such, anything else as JSON", a
   ]);
   expect(response.headers.get("content-type")).toBe("text/event-stream");
   expect(response.headers.get("cache-control")).toBe("no-cache");
+  expect(response.headers.get("x-accel-buffering")).toBe("no");
   expect(await response.text()).toBe(
     [
       "data: hello\n\n",
@@ -95,4 +100,60 @@ test.each([
   }
   await expect(sse(items()).text()).rejects.toThrow(/item of sse/);
   expect(left).toBe(true);
+});
+
+/** Lets promises settle. */
+const settle = (): Promise<void> => new Promise(setImmediate);
+
+test("heartbeatMs: a comment whenever no item has come for so long, and no item is lost by it", async () => {
+  const work = Array.from({ length: 2 }, () => Promise.withResolvers<string>());
+  const left: boolean[] = [];
+  async function* items() {
+    try {
+      for (const { promise } of work) yield await promise;
+    } finally {
+      left.push(true);
+    }
+  }
+  const reader = sse(items(), { heartbeatMs: 1_000 }).body!.getReader();
+  const read = async (): Promise<string> => {
+    const { value, done } = await reader.read();
+    return done ? "end" : Buffer.from(value).toString();
+  };
+  const first = read();
+  await settle();
+  clock.advance(999);
+  work[0]!.resolve("one");
+  expect(await first).toBe("data: one\n\n");
+  expect(clock.pendingTimers).toBe(0);
+  for (let i = 0; i < 2; i++) {
+    const comment = read();
+    await settle();
+    clock.advance(1_000);
+    expect(await comment).toBe(": heartbeat\n\n");
+  }
+  const second = read();
+  work[1]!.resolve("two");
+  expect([await second, await read()]).toEqual(["data: two\n\n", "end"]);
+  expect([clock.pendingTimers, left]).toEqual([0, [true]]);
+});
+
+test("heartbeatMs: leaving ends the timer and the items", async () => {
+  const seen = { left: false };
+  const items: AsyncIterable<unknown> = {
+    [Symbol.asyncIterator]: () => ({
+      next: () => new Promise(() => {}),
+      return: () => {
+        seen.left = true;
+        return Promise.resolve({ value: undefined, done: true });
+      },
+    }),
+  };
+  const reader = sse(items, { heartbeatMs: 50 }).body!.getReader();
+  void reader.read();
+  await settle();
+  await reader.cancel();
+  expect([clock.pendingTimers, seen.left]).toEqual([0, true]);
+  for (const heartbeatMs of [0, -1, NaN, Infinity])
+    expect(() => sse([], { heartbeatMs })).toThrow(expect.objectContaining({ code: "CONFIG", path: "heartbeatMs" }));
 });

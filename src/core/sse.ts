@@ -1,4 +1,5 @@
-import { HeliostatError } from "./errors.ts";
+import type { Clock, Timer } from "./contracts/clock.ts";
+import { ConfigError, HeliostatError } from "./errors.ts";
 
 interface ServerSentEvent {
   readonly data: string;
@@ -7,33 +8,79 @@ interface ServerSentEvent {
   readonly retry?: unknown;
 }
 
-/**
- * A Server-Sent Events response from anything that can be iterated; leaving it cancels.
- *
- * A string is sent as the data of one event, an object with a string `data` as the event that it describes (`event`,
- * `id` and `retry` too), anything else as JSON. An item is asked for when the client can take it, and sent at once. An
- * error of the items breaks the connection, so that the client does not take what came for everything.
- */
-export function sse(items: AsyncIterable<unknown> | Iterable<unknown>, init: ResponseInit = {}): Response {
-  const headers = new Headers(init.headers);
-  if (!headers.has("content-type")) headers.set("content-type", "text/event-stream");
-  if (!headers.has("cache-control")) headers.set("cache-control", "no-cache");
-  return new Response(eventStream(items), { ...init, headers });
+export interface SseInit extends ResponseInit {
+  /**
+   * Milliseconds without an item after which a comment is sent, so that proxies in between do not take the connection for
+   * dead, and a client that has left is noticed.
+   *
+   * @default never
+   */
+  heartbeatMs?: number;
 }
 
-function eventStream(items: AsyncIterable<unknown> | Iterable<unknown>): ReadableStream<Uint8Array> {
+/** Makes the function that users import. */
+export type Sse = (items: AsyncIterable<unknown> | Iterable<unknown>, init?: SseInit) => Response;
+
+/** Clients pass over a line that begins with a colon. */
+const HEARTBEAT = ": heartbeat\n\n";
+
+export function makeSse(clock: Pick<Clock, "setTimer">): Sse {
+  return (items, { heartbeatMs, ...init } = {}) => {
+    if (heartbeatMs !== undefined && !(Number.isFinite(heartbeatMs) && heartbeatMs > 0))
+      throw new ConfigError(`heartbeatMs must be a number above 0, not ${String(heartbeatMs)}.`, {
+        path: "heartbeatMs",
+      });
+    const headers = new Headers(init.headers);
+    if (!headers.has("content-type")) headers.set("content-type", "text/event-stream");
+    if (!headers.has("cache-control")) headers.set("cache-control", "no-cache");
+    // Otherwise nginx and others would collect what is to arrive at once.
+    if (!headers.has("x-accel-buffering")) headers.set("x-accel-buffering", "no");
+    return new Response(eventStream(items, clock, heartbeatMs), { ...init, headers });
+  };
+}
+
+function eventStream(
+  items: AsyncIterable<unknown> | Iterable<unknown>,
+  clock: Pick<Clock, "setTimer">,
+  heartbeatMs: number | undefined,
+): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   const iterator = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
+  /** Asked for, and not there yet when a heartbeat was due. */
+  let late: Promise<IteratorResult<unknown>> | undefined;
+  let timer: Timer | undefined;
+
+  const next = (): Promise<IteratorResult<unknown> | undefined> | IteratorResult<unknown> => {
+    if (heartbeatMs === undefined) return iterator.next() as Promise<IteratorResult<unknown>>;
+    late ??= Promise.resolve(iterator.next());
+    const step = late;
+    return new Promise((resolve, reject) => {
+      timer = clock.setTimer(heartbeatMs, () => resolve(undefined));
+      step.then(
+        (value) => {
+          late = undefined;
+          resolve(value);
+        },
+        (error: unknown) => reject(error as Error),
+      );
+    });
+  };
+
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        const { value, done } = await iterator.next();
-        if (done === true) {
+        const step = await next();
+        timer?.cancel();
+        if (step === undefined) {
+          controller.enqueue(encoder.encode(HEARTBEAT));
+          return;
+        }
+        if (step.done === true) {
           controller.close();
           return;
         }
         try {
-          controller.enqueue(encoder.encode(eventText(value)));
+          controller.enqueue(encoder.encode(eventText(step.value)));
         } catch (error) {
           // The items have not ended by themselves, so they are told that nobody reads on.
           await iterator.return?.();
@@ -41,6 +88,7 @@ function eventStream(items: AsyncIterable<unknown> | Iterable<unknown>): Readabl
         }
       },
       async cancel() {
+        timer?.cancel();
         await iterator.return?.();
       },
     },

@@ -2,6 +2,7 @@ import type { ControllerMessage, ReplicaMessage } from "../core/contracts/contro
 import { definitions } from "../core/deployment/definitions.ts";
 import { DeploymentUnavailableError, HeliostatError, SerializationError } from "../core/errors.ts";
 import { Caller } from "../core/handle/caller.ts";
+import { installLazyClasses } from "../core/http/web/platform.ts";
 import { RemoteDirectory } from "../core/replica/remote-directory.ts";
 import { ReplicaHost } from "../core/replica/replica-host.ts";
 import type { RouterPolicy } from "../core/router/policy.ts";
@@ -16,6 +17,7 @@ import type { Transport } from "../wire/transport.ts";
 import type { WireContext } from "../wire/wire-context.ts";
 import { type Bootstrap, decodeBootstrap } from "./bootstrap.ts";
 import { CodeLoader } from "./code-loader.ts";
+import { containment } from "./containment.ts";
 import { LastingLink } from "./lasting-link.ts";
 import { loopPoller } from "./loop-poller.ts";
 import { processState } from "./process-state.ts";
@@ -58,6 +60,12 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
     peerId,
     sharing: new Sharing(async () => options.openSharedMemory?.(context.token)),
     poller: loopPoller,
+    log: {
+      debug: (m, f) => log.debug(m, f),
+      info: (m, f) => log.info(m, f),
+      warn: (m, f) => log.warn(m, f),
+      error: (m, f) => log.error(m, f),
+    },
   };
   // Handles among the constructor's arguments need the caller, which needs nothing of the bootstrap but the connection.
   const directory = new RemoteDirectory((message) => send(message));
@@ -69,12 +77,7 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
     directory,
     connect: connector(context, (target) => options.openReplica(target)),
     encoder: bodyEncoder(context),
-    log: {
-      debug: (m, f) => log.debug(m, f),
-      info: (m, f) => log.info(m, f),
-      warn: (m, f) => log.warn(m, f),
-      error: (m, f) => log.error(m, f),
-    },
+    log: context.log!,
     nodeId: "local",
     requestIdPrefix: Buffer.from(peerId).toString("hex", 0, 6),
     resolvePolicy: (reference) => definitions.find(reference) as RouterPolicy | undefined,
@@ -82,6 +85,7 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
   const bootstrap = decodeBootstrap(options.bootstrap, context.formats);
   context.token.set(bootstrap.token);
   const spec = { ...bootstrap.spec, target: undefined };
+  if (spec.answersHttp) installLazyClasses(globalThis);
   log = stderrLog(spec.options.logging.level, spec.replicaId);
 
   const loader = new CodeLoader();
@@ -131,6 +135,7 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
     facilities,
     deadlines: caller.deadlines,
     log,
+    containment,
     load: () => loader.load(spec.code, spec.deployment),
     listen: (replica) => options.listen(bootstrap, (acceptor = new Acceptor(context, replica))),
     send,

@@ -3,7 +3,17 @@ import { resolveHttpOptions } from "../core/deployment/run-options.ts";
 import type { HttpOptions } from "../core/serve-types.ts";
 
 /** What a port is opened with. */
-const FIXED = ["host", "port", "maxHeaderBytes", "maxBodyBytes", "workers"] as const;
+const FIXED = [
+  "host",
+  "port",
+  "receiveTimeoutMs",
+  "pingIntervalMs",
+  "maxHeaderBytes",
+  "maxBodyBytes",
+  "trustProxy",
+  "cors",
+  "workers",
+] as const;
 
 /** The HTTP options of an instance that serves: times may change, what the port was opened with stays. */
 export class HttpInForce {
@@ -13,7 +23,10 @@ export class HttpInForce {
   /** @param given what was asked for; a proxy that was taken over has its own already. */
   constructor(given: HttpOptions, proxy: HttpProxy) {
     const wanted = resolveHttpOptions({ ...given, tls: undefined }, "http");
-    const others = FIXED.filter((key) => wanted[key] !== proxy.options[key]).map((key) => [key, proxy.options[key]]);
+    const others = FIXED.filter((key) => !isSame(wanted[key], proxy.options[key])).map((key) => [
+      key,
+      proxy.options[key],
+    ]);
     this.#proxy = proxy;
     this.#options = { ...given, ...(Object.fromEntries(others) as HttpOptions) };
   }
@@ -31,7 +44,8 @@ export class HttpInForce {
     const { port, url } = this.#proxy;
     const warnings = [];
     for (const key of FIXED) {
-      if (given[key] === undefined || wanted[key] === now[key] || (key === "port" && wanted.port === port)) continue;
+      if (given[key] === undefined || isSame(wanted[key], now[key]) || (key === "port" && wanted.port === port))
+        continue;
       warnings.push(
         `http.${key} has no effect while the instance runs: HTTP is served at ${url}. Shut it down and start it with ${JSON.stringify(wanted[key])} to change that.`,
       );
@@ -46,4 +60,9 @@ export class HttpInForce {
     };
     return warnings;
   }
+}
+
+/** Plain data, with lists among it. */
+function isSame(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
 }

@@ -1,13 +1,14 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Socket } from "node:net";
 import type { Exchange, ExchangeListener, ResponseHead } from "../core/http/exchange.ts";
 import { errorText } from "../core/error-text.ts";
 import { HeliostatError } from "../core/errors.ts";
 import { threadMemory } from "../transport/thread-memory.ts";
-import { errorReply, plain } from "./error-reply.ts";
+import { errorReply, plain, type PlainReply } from "./error-reply.ts";
 import { closeSlowly } from "./close-slowly.ts";
 import type { HeadFields } from "./request-head.ts";
 import type { RequestTarget } from "./request-target.ts";
+import { breakOff } from "./break-off.ts";
+import type { Receiving } from "./receive-watch.ts";
 import { responseFields } from "./response-fields.ts";
 import { sendReply } from "./send-reply.ts";
 import type { ProxySettings } from "./settings.ts";
@@ -34,13 +35,14 @@ export interface HttpExchangeOptions {
  * One request of a client and its answer by a replica: bytes are passed on as they come, both ways, and whoever is slow
  * holds back the other.
  */
-export class HttpExchange implements ExchangeListener {
+export class HttpExchange implements ExchangeListener, Receiving {
   readonly #settings: ProxySettings;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #target: AppTarget;
   readonly #fields: HeadFields;
   readonly #startedMs: number;
+  lastReceivedMs = 0;
   #exchange: Exchange | undefined = undefined;
   #status = 0;
   #bodyBytes = 0;
@@ -82,6 +84,7 @@ export class HttpExchange implements ExchangeListener {
       return;
     }
     this.#open(undefined);
+    this.#settings.receiving.add(this);
     request.on("data", onData);
     request.on("end", onBodyEnd);
   }
@@ -92,22 +95,32 @@ export class HttpExchange implements ExchangeListener {
     this.#end(status);
     this.#exchange?.cancel(new HeliostatError(text));
     if (this.#response.headersSent) {
-      this.#breakOff();
+      breakOff(this.#response, this.#settings.clock);
       return;
     }
     closeSlowly(this.#request, this.#settings.clock);
-    sendReply(this.#response, plain(status, text), { requestId: this.#requestId, closes: true });
+    this.#reply(plain(status, text), true);
+  }
+
+  get isHeldBack(): boolean {
+    return this.#request.isPaused();
+  }
+
+  onSilent(): void {
+    this.refuse(408, "Nothing more of the request has arrived for too long.");
   }
 
   write(chunk: Buffer): void {
     if (this.#isOver) return;
     this.#bodyBytes += chunk.byteLength;
+    this.lastReceivedMs = this.#settings.clock.now();
     threadMemory.streamed(chunk.byteLength);
     if (this.#bodyBytes > this.#settings.maxBodyBytes) this.#refuseBody();
     else if (!this.#exchange!.write(chunk)) this.#request.pause();
   }
 
   endBody(): void {
+    this.#settings.receiving.remove(this);
     if (!this.#isOver) this.#exchange!.end();
   }
 
@@ -183,7 +196,7 @@ export class HttpExchange implements ExchangeListener {
     if (this.#response.headersSent) {
       log.warn(`The response to request ${requestId} of application "${app}" broke off: ${errorText(error)}`, { app });
       this.#end(this.#status);
-      this.#breakOff();
+      breakOff(this.#response, this.#settings.clock);
       return;
     }
     const reply = errorReply(error, { requestId, refusalOf: (deployment) => routes.refusalOf(app, deployment) });
@@ -192,7 +205,7 @@ export class HttpExchange implements ExchangeListener {
     this.#end(reply.status);
     const closes = this.#fields.hasBody && !this.#request.complete;
     if (closes) closeSlowly(this.#request, this.#settings.clock);
-    sendReply(this.#response, reply, { requestId, closes: closes || this.#settings.isDraining });
+    this.#reply(reply, closes || this.#settings.isDraining);
   }
 
   onRoom(): void {
@@ -224,8 +237,7 @@ export class HttpExchange implements ExchangeListener {
     // Of a whole body the length is told here, and the check would keep node:http from sending all in one piece.
     response.strictContentLength = bodyBytes === undefined;
     try {
-      // Of an application it can only come as an error of its own: Response.error() has the status 0.
-      if (head.status < 200) throw new HeliostatError(`The application answered with the status ${head.status}.`);
+      if (head.status < 200) throw new HeliostatError(`A replica answered with the status ${head.status}.`);
       if (head.statusText === "") response.writeHead(head.status, fields);
       else response.writeHead(head.status, head.statusText, fields);
       return true;
@@ -243,17 +255,15 @@ export class HttpExchange implements ExchangeListener {
     this.onError(error);
   }
 
-  /** The client must not take what it has got for the whole. */
-  #breakOff(): void {
-    const { socket } = this.#response;
-    // Without a length or chunks only a reset tells a broken answer from one that has ended.
-    if (socket !== null && this.#request.httpVersion === "1.0") carrierOf(socket).resetAndDestroy();
-    else this.#response.destroy();
+  #reply(reply: PlainReply, closes: boolean): void {
+    const { cors } = this.#settings;
+    sendReply(this.#response, cors.let(reply, this.#fields.origin), { requestId: this.#requestId, closes });
   }
 
   #end(status: number): void {
     this.#isOver = true;
-    const { traffic, clock } = this.#settings;
+    const { traffic, clock, receiving } = this.#settings;
+    receiving.remove(this);
     traffic.record(this.#target.route.app, status, clock.now() - this.#startedMs);
   }
 }
@@ -289,9 +299,4 @@ function onClose(this: ServerResponse): void {
 
 function onDrain(this: ServerResponse): void {
   (this as Carrier)[EXCHANGE]!.taken();
-}
-
-/** The connection that TLS lies on, which alone can be reset (net.Socket's own field); of any other socket, itself. */
-function carrierOf(socket: Socket): Socket {
-  return (socket as Socket & { readonly _parent?: Socket | null })._parent ?? socket;
 }

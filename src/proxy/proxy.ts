@@ -1,23 +1,31 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { createServer as createTlsServer } from "node:https";
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { Clock } from "../core/contracts/clock.ts";
 import type { Log } from "../core/contracts/log.ts";
 import type { ResolvedHttpOptions } from "../core/deployment/run-options.ts";
 import type { OpenExchange } from "../core/http/exchange.ts";
-import { ConfigError } from "../core/errors.ts";
+import { clientOrigin } from "./client-origin.ts";
+import { closeSlowly } from "./close-slowly.ts";
+import { Connection } from "./connection.ts";
+import { Cors } from "./cors.ts";
 import { plain, type PlainReply } from "./error-reply.ts";
 import { exchangeOf, HttpExchange } from "./http-exchange.ts";
+import { createTls, listen } from "./listen.ts";
 import { ownReply } from "./own-routes.ts";
-import { readHead, requestIdOf } from "./request-head.ts";
+import { checkPeriodMs, ReceiveWatch } from "./receive-watch.ts";
+import { endSlowly, refuseSocket } from "./refuse-socket.ts";
+import { type HeadFields, readHead, requestIdOf } from "./request-head.ts";
+import { notServed, readRequestLine } from "./request-line.ts";
 import { targetOf } from "./request-target.ts";
 import { RouteTable, type Route } from "./route-table.ts";
-import { sendRawReply, sendReply } from "./send-reply.ts";
-import type { Patience, ProxySettings } from "./settings.ts";
+import { sendReply } from "./send-reply.ts";
+import type { ProxySettings } from "./settings.ts";
 import { Traffic } from "./traffic.ts";
-import { isWebSocket, Upgrades } from "./upgrades.ts";
+import { TrustedProxies } from "./trusted-proxies.ts";
+import { mayBecomeWebSocket, Upgrades } from "./upgrades.ts";
 
-export interface ProxyOptions extends Patience {
+export interface ProxyOptions {
   readonly http: ResolvedHttpOptions;
   readonly openExchange: OpenExchange;
   readonly clock: Clock;
@@ -25,9 +33,6 @@ export interface ProxyOptions extends Patience {
   /** Several processes listen on the same port. @default false */
   readonly sharesPort?: boolean;
 }
-
-/** The connection that `clientError` tells of, with the response that it is busy with (node:http's own field). */
-type HttpSocket = Socket & { readonly _httpMessage?: ServerResponse | null };
 
 /** Serves HTTP and WebSockets in this process, each request by a replica of the application whose route matches. */
 export class Proxy {
@@ -37,8 +42,7 @@ export class Proxy {
   readonly #server: Server;
   readonly #settings: ProxySettings;
   readonly #upgrades: Upgrades;
-  /** Every connection, and how many requests of it are being answered. */
-  readonly #connections = new Map<Socket, number>();
+  readonly #connections = new Set<Connection>();
   /** With TLS: what the connections lie on, also of those that have not said anything yet. */
   readonly #carriers = new Set<Socket>();
   #drained: (() => void) | undefined = undefined;
@@ -59,19 +63,24 @@ export class Proxy {
     }
     // What requests come over, which with TLS is not the connection itself.
     server.on(http.tls === undefined ? "connection" : "secureConnection", (socket: Socket) => this.#connect(socket));
-    server.on("request", (request, response) => this.#serve(request, response));
-    server.on("checkContinue", (request, response) => this.#serve(request, response));
-    server.on("upgrade", (request, socket, head) => this.#upgrades.accept(request, socket, head));
-    server.on("connect", (request, socket) => {
-      sendRawReply(socket, plain(405, "CONNECT is not served."), requestIdOf(request));
-    });
-    server.on("clientError", (error: NodeJS.ErrnoException, socket) => this.#refuse(error, socket as HttpSocket));
+    server.on("request", (request, response) => this.#serve(request, response, false));
+    server.on("checkContinue", (request, response) => this.#serve(request, response, true));
+    server.on("checkExpectation", (request, response) => this.#refuseExpectation(request, response));
+    server.on("upgrade", (request, socket, head) =>
+      this.#takeOver(socket, () => this.#upgrades.accept(request, socket, head)),
+    );
+    server.on("connect", (request, socket) =>
+      this.#takeOver(socket, () =>
+        refuseSocket(socket, notServed("CONNECT"), { requestId: requestIdOf(request), clock: settings.clock }),
+      ),
+    );
+    server.on("clientError", (error: NodeJS.ErrnoException, socket) => this.#refuse(error, socket));
+    server.on("error", (error) => settings.log.warn(`A connection could not be accepted: ${error.message}`));
   }
 
   /** Listens. @throws {ConfigError} with the path `http.port` or `http.host` if it cannot. */
   static async open(options: ProxyOptions): Promise<Proxy> {
     const { http, openExchange, clock, log } = options;
-    const bodyTimeoutMs = options.bodyTimeoutMs ?? 300_000;
     const settings: ProxySettings = {
       openExchange,
       clock,
@@ -79,6 +88,10 @@ export class Proxy {
       traffic: new Traffic(),
       scheme: http.tls === undefined ? "http" : "https",
       maxBodyBytes: http.maxBodyBytes,
+      pingIntervalMs: http.pingIntervalMs,
+      trusted: new TrustedProxies(http.trustProxy),
+      cors: new Cors(http.cors),
+      receiving: new ReceiveWatch(clock, http.receiveTimeoutMs),
       routes: RouteTable.empty,
       requestTimeoutMs: http.requestTimeoutMs,
       isDraining: false,
@@ -86,13 +99,17 @@ export class Proxy {
     const serverOptions = {
       maxHeaderSize: http.maxHeaderBytes,
       keepAliveTimeout: http.keepAliveTimeoutMs,
-      headersTimeout: Math.min(options.headTimeoutMs ?? 20_000, bodyTimeoutMs),
-      requestTimeout: bodyTimeoutMs,
-      connectionsCheckingInterval: options.checkPeriodMs ?? 5_000,
+      // A head is too small to be worth waiting for its next byte: all of it has the time that a body has for each piece.
+      headersTimeout: http.receiveTimeoutMs,
+      requestTimeout: 0,
+      connectionsCheckingInterval: Math.ceil(checkPeriodMs(http.receiveTimeoutMs)),
+      // Peers that have vanished are found out by the system.
+      keepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
       // An answer of our own says so, with a request id.
       requireHostHeader: false,
       // Where Node knows it (24.9), other upgrades that a client offers are passed over, as HTTP allows.
-      shouldUpgradeCallback: isWebSocket,
+      shouldUpgradeCallback: mayBecomeWebSocket,
     };
     const server = http.tls === undefined ? createServer(serverOptions) : createTls(serverOptions, http.tls);
     await listen(server, http, options.sharesPort ?? false);
@@ -121,8 +138,8 @@ export class Proxy {
     this.#settings.isDraining = true;
     this.#server.close();
     this.#upgrades.goAway();
-    for (const [socket, requests] of this.#connections) if (requests === 0) socket.destroy();
-    if (this.#isIdle()) return;
+    for (const { isIdle, isHandedOver, socket } of this.#connections) if (isIdle && !isHandedOver) socket.destroy();
+    if (this.#connections.size === 0) return;
     await new Promise<void>((resolve) => {
       const timer = this.#settings.clock.setTimer(timeoutMs, resolve);
       this.#drained = () => {
@@ -138,71 +155,114 @@ export class Proxy {
     this.#settings.isDraining = true;
     const closed = new Promise((resolve) => this.#server.close(resolve));
     this.#upgrades.terminate();
-    for (const socket of [...this.#connections.keys(), ...this.#carriers]) socket.destroy();
+    this.#settings.receiving.stop();
+    for (const { socket } of this.#connections) socket.destroy();
+    for (const socket of this.#carriers) socket.destroy();
     await closed;
   }
 
   #connect(socket: Socket): void {
-    this.#connections.set(socket, 0);
+    const connection = new Connection(socket);
+    this.#connections.add(connection);
     socket.once("close", () => {
-      this.#connections.delete(socket);
-      if (this.#isIdle()) this.#drained?.();
+      this.#connections.delete(connection);
+      if (this.#connections.size === 0) this.#drained?.();
     });
   }
 
-  #serve(request: IncomingMessage, response: ServerResponse): void {
-    const { socket } = request;
-    this.#connections.set(socket, (this.#connections.get(socket) ?? 0) + 1);
-    response.on("close", onResponseClosed);
-    (response as Counted)[PROXY] = this;
+  #serve(request: IncomingMessage, response: ServerResponse, awaitsContinue: boolean): void {
+    const connection = this.#begin(request, response);
+    const settings = this.#settings;
     const fields = readHead(request);
-    const { requestId } = fields;
-    const url = request.url!;
-    const method = request.method!;
-    if (fields.host === undefined && request.httpVersion === "1.1") {
-      sendReply(response, plain(400, "A Host header is needed."), { requestId, closes: true });
+    // Where it ends is a matter of opinion for a version that does not know chunks (RFC 9112, 6.1).
+    if (fields.isChunked && request.httpVersion === "1.0") response.shouldKeepAlive = false;
+    const line = readRequestLine(request as { method: string; url: string; httpVersion: string }, fields);
+    const reply = "reply" in line ? line.reply : ownReply(line, settings);
+    if ("reply" in line || reply !== undefined) {
+      this.#answer({ request, response, fields }, reply!);
       return;
     }
-    const own = ownReply({ method, url }, this.#settings);
-    if (own !== undefined) {
-      sendReply(response, own, { requestId, contentType: own.contentType, closes: this.#settings.isDraining });
-      return;
-    }
-    const target = targetOf({ method, url }, fields, this.#settings);
+    const peer = { address: connection.address, scheme: settings.scheme, host: line.host };
+    const target = targetOf(line, { fields, origin: clientOrigin(peer, fields, settings.trusted) }, settings);
     if ("reply" in target) {
       this.traffic.record("", target.reply.status, 0);
-      sendReply(response, target.reply, { requestId, closes: fields.hasBody || this.#settings.isDraining });
+      this.#answer({ request, response, fields }, target.reply);
       return;
     }
-    const isTooLarge = (fields.contentLength ?? 0) > this.#settings.maxBodyBytes;
-    if (!isTooLarge && request.headers.expect?.toLowerCase() === "100-continue") response.writeContinue();
-    new HttpExchange(this.#settings, { request, response, target, fields }).open();
+    if (awaitsContinue && (fields.contentLength ?? 0) <= settings.maxBodyBytes) response.writeContinue();
+    new HttpExchange(settings, { request, response, target, fields }).open();
+  }
+
+  #begin(request: IncomingMessage, response: ServerResponse): Connection {
+    const connection = Connection.of(request.socket)!;
+    connection.begin({ request, response });
+    (response as Counted)[PROXY] = this;
+    response.on("close", onResponseClosed);
+    return connection;
+  }
+
+  /** An answer of the proxy's own to a request that it has read. */
+  #answer({ request, response, fields }: Answered, reply: PlainReply): void {
+    const { cors, clock, isDraining } = this.#settings;
+    if (fields.hasBody && !request.complete) closeSlowly(request, clock);
+    sendReply(response, cors.let(reply, fields.origin), {
+      requestId: fields.requestId,
+      closes: isDraining || fields.hasBody || reply.status === 400,
+    });
+  }
+
+  #refuseExpectation(request: IncomingMessage, response: ServerResponse): void {
+    this.#begin(request, response);
+    const fields = readHead(request);
+    this.#answer({ request, response, fields }, plain(417, "Only 100-continue may be expected."));
   }
 
   /** @internal */
-  answered(socket: Socket | null): void {
-    const requests = socket === null ? undefined : this.#connections.get(socket);
-    if (requests === undefined) return;
-    this.#connections.set(socket!, requests - 1);
-    if (this.#settings.isDraining && requests === 1) socket!.destroySoon();
+  answered(socket: Socket): void {
+    const connection = Connection.of(socket)!;
+    connection.answered();
+    if (this.#settings.isDraining && connection.isIdle) socket.destroySoon();
+  }
+
+  /** A connection has left node:http: from now on it is ours, once what was asked before on it is answered. */
+  #takeOver(socket: Duplex, then: () => void): void {
+    socket.on("error", () => {});
+    const connection = Connection.of(socket)!;
+    connection.isHandedOver = true;
+    connection.whenAnswered(then);
   }
 
   /** What node:http could not read. */
-  #refuse(error: NodeJS.ErrnoException, socket: HttpSocket): void {
-    const { status, text } = replyTo(error);
-    const response = socket._httpMessage;
-    const exchange = exchangeOf(response);
-    if (exchange !== undefined) exchange.refuse(status, text);
-    else if (socket.writable && !(response?.headersSent ?? false))
-      sendRawReply(socket, plain(status, text), requestIdOf(undefined));
-    else socket.destroy();
-  }
-
-  #isIdle(): boolean {
-    return this.#connections.size === 0;
+  #refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
+    const connection = Connection.of(socket);
+    // A handshake of TLS that fails, and a client that is gone, have nobody who could be answered.
+    if (connection === undefined || !socket.writable || error.syscall !== undefined) {
+      socket.destroy();
+      return;
+    }
+    const { clock } = this.#settings;
+    const { last } = connection;
+    const reply = replyTo(error);
+    if (last === undefined || last.request.complete) {
+      // It is what follows the requests that were read: they have their answers first.
+      const requestId = requestIdOf(undefined);
+      connection.whenAnswered(() => refuseSocket(socket, reply, { requestId, clock }));
+      return;
+    }
+    const exchange = exchangeOf(last.response);
+    if (exchange === undefined || last.response.writableEnded) endSlowly(socket, clock);
+    else exchange.refuse(reply.status, reply.text);
   }
 }
 
+interface Answered {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly fields: HeadFields;
+}
+
+/** The system's own default is two hours. */
+const KEEP_ALIVE_DELAY_MS = 60_000;
 const PROXY: unique symbol = Symbol("proxy");
 type Counted = { [PROXY]?: Proxy };
 
@@ -214,58 +274,11 @@ function replyTo(error: NodeJS.ErrnoException): PlainReply {
   switch (error.code) {
     case "HPE_HEADER_OVERFLOW":
       return plain(431, "The header of the request is too large.");
+    case "HPE_CHUNK_EXTENSIONS_OVERFLOW":
+      return plain(413, "The extensions of a chunk are too large.");
     case "ERR_HTTP_REQUEST_TIMEOUT":
       return plain(408, "The request did not arrive in time.");
     default:
-      return plain(400, "The request is no valid HTTP.");
-  }
-}
-
-function createTls(options: object, { key, cert, ca }: NonNullable<ResolvedHttpOptions["tls"]>): Server {
-  try {
-    return createTlsServer({ ...options, key, cert, ...(ca === undefined ? {} : { ca }) });
-  } catch (cause) {
-    throw new ConfigError(`http.tls is not a key and a certificate in PEM: ${(cause as Error).message}.`, {
-      path: "http.tls",
-      cause,
-    });
-  }
-}
-
-function listen(server: Server, { host, port }: ResolvedHttpOptions, reusePort: boolean): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => reject(cannotListen(error, host, port)));
-    server.listen({ host, port, ...(reusePort ? { reusePort } : {}) }, () => {
-      server.removeAllListeners("error");
-      resolve();
-    });
-  });
-}
-
-function cannotListen(cause: NodeJS.ErrnoException, host: string, port: number): ConfigError {
-  switch (cause.code) {
-    case "EADDRINUSE":
-      return new ConfigError(
-        `Port ${port} of ${host} is taken by another program. Choose another with http.port; 0 takes any free one.`,
-        { path: "http.port", cause },
-      );
-    case "EACCES":
-      return new ConfigError(
-        `Port ${port} needs rights that this process does not have. Choose one above 1023 with http.port.`,
-        {
-          path: "http.port",
-          cause,
-        },
-      );
-    case "ENOTSUP":
-      return new ConfigError("Several processes cannot share a port on this system. Set http.workers to 1.", {
-        path: "http.workers",
-        cause,
-      });
-    default:
-      return new ConfigError(`${host} is no address of this machine to listen on: ${cause.message}.`, {
-        path: "http.host",
-        cause,
-      });
+      return plain(400, "The request is not valid HTTP.");
   }
 }

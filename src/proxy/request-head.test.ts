@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { isHost, readHead } from "./request-head.ts";
+import { readHead } from "./request-head.ts";
 
 const read = (...rawHeaders: string[]) => readHead({ rawHeaders });
 
@@ -43,7 +43,20 @@ it("H8: seconds with fractions; none for 0 and less; ignored if it is no number"
   expect(read("x-request-disconnect-disabled", "?0").staysAfterDisconnect).toBe(false);
 });
 
-it("a host is a name or an address with a port, and nothing that would change the rest of a URL", () => {
-  expect(["localhost", "a.example:80", "[::1]:8000", "127.0.0.1"].map(isHost)).toEqual(Array(4).fill(true));
-  expect(["", "a/b", "a@b", "a b", "a:b", "[::1", "a?b", "a#b", "a\\b"].map(isHost)).toEqual(Array(9).fill(false));
+it("what is said of the client by others is kept apart, and of the framing only what counts", () => {
+  const fields = read(
+    ...["Host", "a", "X-Forwarded-For", "1.1.1.1", "x-forwarded-for", "2.2.2.2, 3.3.3.3", "X-Forwarded-Proto", "https"],
+    ...["X-Forwarded-Host", "shop.example", "X-Forwarded-Prefix", "/shop", "Origin", "https://a.example"],
+    ...["Transfer-Encoding", "chunked", "X-Request-ID", "me"],
+  );
+  expect(fields).toMatchObject({
+    hosts: 1,
+    host: "a",
+    origin: "https://a.example",
+    isChunked: true,
+    hasBody: true,
+    forwarded: { for: "1.1.1.1, 2.2.2.2, 3.3.3.3", proto: "https", host: "shop.example", prefix: "/shop" },
+  });
+  expect(fields.headers.map(([name]) => name)).toEqual(["Host", "Origin", "Transfer-Encoding", "x-request-id"]);
+  expect(read("Host", "a", "host", "b")).toMatchObject({ hosts: 2, host: "a", forwarded: undefined });
 });

@@ -1,12 +1,18 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import type { HeaderFields } from "../core/http/exchange.ts";
 
 /** What the headers of a request say to the proxy itself, read in one pass. */
 export interface HeadFields {
-  readonly headers: HeaderFields;
+  /** Without what proxies before this one have said of the client. */
+  readonly headers: [name: string, value: string][];
   readonly requestId: string;
   readonly host: string | undefined;
+  /** How many there are: one, in a valid request. */
+  readonly hosts: number;
+  /** The page that has made it, for a browser's request to another site. */
+  readonly origin: string | undefined;
+  /** What proxies before this one say of the client, or somebody who would be taken for one. */
+  readonly forwarded: Forwarded | undefined;
   readonly sessionId: string | undefined;
   readonly traceparent: string | undefined;
   readonly multiplexedModelId: string | undefined;
@@ -15,27 +21,35 @@ export interface HeadFields {
   /** Of the body, as announced; undefined if that is not told. */
   readonly contentLength: number | undefined;
   readonly hasBody: boolean;
+  readonly isChunked: boolean;
   /** The client asked that its leaving cancels nothing. */
   readonly staysAfterDisconnect: boolean;
+}
+
+export interface Forwarded {
+  for?: string;
+  proto?: string;
+  host?: string;
+  prefix?: string;
 }
 
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
 /** Version, trace, span and flags (W3C Trace Context, 3.2); a later version may say more. */
 const TRACEPARENT = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}(?:-[\x21-\x7e]*)?$/;
-/** A name, an IPv4 address or an IPv6 address in brackets, and a port. */
-const HOST = /^(?:[\w.~!$&'()*+,;=%-]+|\[[\da-fA-F:.]+\])(?::\d{1,5})?$/;
-
 /** Reads the header fields of a request; the request's id is among those that are given on. */
 export function readHead({ rawHeaders }: Pick<IncomingMessage, "rawHeaders">): HeadFields {
   const headers: [string, string][] = [];
   let requestId: string | undefined;
   let host: string | undefined;
+  let hosts = 0;
+  let origin: string | undefined;
+  let forwarded: Forwarded | undefined;
+  let isChunked = false;
   let sessionId: string | undefined;
   let traceparent: string | undefined;
   let multiplexedModelId: string | undefined;
   let timeoutMs: number | undefined;
   let contentLength: number | undefined;
-  let isChunked = false;
   let staysAfterDisconnect = false;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!;
@@ -43,7 +57,13 @@ export function readHead({ rawHeaders }: Pick<IncomingMessage, "rawHeaders">): H
     // Only names of these lengths mean anything here: most are not even compared.
     switch (name.length) {
       case 4:
-        if (name === "Host" || name === "host" || name.toLowerCase() === "host") host ??= value;
+        if (name === "Host" || name === "host" || name.toLowerCase() === "host") {
+          hosts++;
+          host ??= value;
+        }
+        break;
+      case 6:
+        if (equals(name, "origin")) origin ??= value;
         break;
       case 11:
         if (equals(name, "traceparent") && TRACEPARENT.test(value)) traceparent ??= value;
@@ -59,8 +79,32 @@ export function readHead({ rawHeaders }: Pick<IncomingMessage, "rawHeaders">): H
       case 14:
         if (equals(name, "content-length")) contentLength = Number(value);
         break;
+      case 15:
+        if (equals(name, "x-forwarded-for")) {
+          forwarded ??= {};
+          // Several lines are one list (RFC 9110, 5.3).
+          forwarded.for = forwarded.for === undefined ? value : `${forwarded.for}, ${value}`;
+          continue;
+        }
+        break;
+      case 16:
+        if (equals(name, "x-forwarded-host")) {
+          (forwarded ??= {}).host ??= value;
+          continue;
+        }
+        break;
       case 17:
         if (equals(name, "transfer-encoding")) isChunked = true;
+        else if (equals(name, "x-forwarded-proto")) {
+          (forwarded ??= {}).proto ??= value;
+          continue;
+        }
+        break;
+      case 18:
+        if (equals(name, "x-forwarded-prefix")) {
+          (forwarded ??= {}).prefix ??= value;
+          continue;
+        }
         break;
       case 25:
         if (equals(name, "x-request-timeout-seconds")) timeoutMs ??= timeoutOf(value);
@@ -80,6 +124,10 @@ export function readHead({ rawHeaders }: Pick<IncomingMessage, "rawHeaders">): H
     headers,
     requestId,
     host,
+    hosts,
+    origin,
+    forwarded,
+    isChunked,
     sessionId,
     traceparent,
     multiplexedModelId,
@@ -93,11 +141,6 @@ export function readHead({ rawHeaders }: Pick<IncomingMessage, "rawHeaders">): H
 /** The id of a request that is answered without being read. */
 export function requestIdOf(request: Pick<IncomingMessage, "rawHeaders"> | undefined): string {
   return request === undefined ? randomUUID() : readHead(request).requestId;
-}
-
-/** Whether a Host header can stand in a URL. */
-export function isHost(host: string): boolean {
-  return HOST.test(host);
 }
 
 /** Case is ignored, and `-` and `_` are alike. */

@@ -1,11 +1,10 @@
 import type { ExchangeOptions } from "../core/http/exchange.ts";
+import type { ClientOrigin } from "./client-origin.ts";
 import { plain, type PlainReply } from "./error-reply.ts";
-import { type HeadFields, isHost } from "./request-head.ts";
+import type { HeadFields } from "./request-head.ts";
+import type { RequestLine } from "./request-line.ts";
+import { requestUrl } from "./request-url.ts";
 import type { Route, RouteTable } from "./route-table.ts";
-
-/** Methods that a web-standard request cannot have. */
-const FORBIDDEN_METHODS: ReadonlySet<string> = new Set(["CONNECT", "TRACE", "TRACK"]);
-const ABSOLUTE = /^https?:\/\/([^/?#]*)/i;
 
 /** Where a request is to go: to an application, or nowhere because of what is wrong with it. */
 export type RequestTarget =
@@ -14,48 +13,34 @@ export type RequestTarget =
 
 /** Finds the application of a request, and what its replica is told of it. */
 export function targetOf(
-  request: { readonly method: string; readonly url: string },
-  fields: HeadFields,
-  settings: {
-    readonly routes: RouteTable;
-    readonly scheme: "http" | "https";
-    readonly requestTimeoutMs: number | undefined;
-  },
+  { method, target }: RequestLine,
+  { fields, origin }: { readonly fields: HeadFields; readonly origin: ClientOrigin },
+  settings: { readonly routes: RouteTable; readonly requestTimeoutMs: number | undefined },
 ): RequestTarget {
-  const { method } = request;
-  let { url } = request;
-  let { host = "localhost" } = fields;
-  if (FORBIDDEN_METHODS.has(method)) return { reply: plain(405, `${method} is not served.`) };
-  const absolute = url.charCodeAt(0) === SLASH ? null : ABSOLUTE.exec(url);
-  if (absolute !== null) {
-    // A request to a proxy names the host in its target, which then counts.
-    host = absolute[1]!;
-    url = url.slice(absolute[0].length);
-    if (url.charCodeAt(0) !== SLASH) url = `/${url}`;
-  }
-  if (!isHost(host)) return { reply: plain(400, "The Host header is not the name of a host.") };
-  const hash = url.indexOf("#");
-  if (hash !== -1) url = url.slice(0, hash);
-  const queryAt = url.indexOf("?");
-  const match = settings.routes.match(queryAt === -1 ? url : url.slice(0, queryAt));
+  const queryAt = target.indexOf("?");
+  const match = settings.routes.match(queryAt === -1 ? target : target.slice(0, queryAt));
   if (match === undefined)
     return { reply: plain(404, "There is no application at this path. GET /-/routes lists those there are.") };
-  const {
-    requestId,
-    headers,
-    sessionId,
-    traceparent,
-    multiplexedModelId,
-    timeoutMs = settings.requestTimeoutMs,
-  } = fields;
-  const target = `${settings.scheme}://${host}${match.path}${queryAt === -1 ? "" : url.slice(queryAt)}`;
-  if (!URL.canParse(target)) return { reply: plain(400, "The target of the request is no URL.") };
+  const { route, path } = match;
+  const url = requestUrl(origin.scheme, origin.host, queryAt === -1 ? path : path + target.slice(queryAt));
+  if (url === undefined) return { reply: plain(400, "The host or the target of the request is not valid in a URL.") };
+  const { requestId, headers, sessionId, traceparent, multiplexedModelId } = fields;
+  const { timeoutMs = settings.requestTimeoutMs } = fields;
+  headers.push(
+    ["x-forwarded-for", origin.forwardedFor],
+    ["x-forwarded-proto", origin.scheme],
+    ["x-forwarded-host", origin.host],
+  );
+  // What was taken off the path, so that a redirect can put it back; nothing is taken off for "/".
+  const prefix = origin.prefix + (route.prefix === "/" ? "" : route.prefix);
+  if (prefix !== "") headers.push(["x-forwarded-prefix", prefix]);
   return {
-    route: match.route,
+    route,
     options: {
-      head: { method, url: target, headers },
+      head: { method, url, headers },
       requestId,
-      route: match.route.prefix,
+      route: route.prefix,
+      clientAddress: origin.address,
       ...(multiplexedModelId === undefined ? {} : { multiplexedModelId }),
       ...(sessionId === undefined ? {} : { sessionId }),
       ...(traceparent === undefined ? {} : { traceparent }),
@@ -63,5 +48,3 @@ export function targetOf(
     },
   };
 }
-
-const SLASH = 47;

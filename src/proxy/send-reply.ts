@@ -1,5 +1,4 @@
-import { STATUS_CODES, type ServerResponse } from "node:http";
-import type { Duplex } from "node:stream";
+import type { ServerResponse } from "node:http";
 import type { PlainReply } from "./error-reply.ts";
 
 const TEXT = "text/plain; charset=utf-8";
@@ -8,34 +7,17 @@ const TEXT = "text/plain; charset=utf-8";
 export function sendReply(
   response: ServerResponse,
   { status, text, headers }: PlainReply,
-  about: { readonly requestId: string; readonly closes?: boolean; readonly contentType?: string | undefined },
+  { requestId, closes = false }: { readonly requestId: string; readonly closes?: boolean },
 ): void {
-  const { requestId, closes = false, contentType = TEXT } = about;
+  const isTyped = headers.some(([name]) => name === "Content-Type");
   response.writeHead(status, [
     ...headers.flat(),
     ...(closes ? ["Connection", "close"] : []),
-    "Content-Type",
-    contentType,
+    ...(isTyped ? [] : ["Content-Type", TEXT]),
     "Content-Length",
     String(Buffer.byteLength(text)),
     "X-Request-ID",
     requestId,
   ]);
   response.end(text);
-}
-
-/** The same on a connection that is no longer in HTTP's hands, which is closed. */
-export function sendRawReply(socket: Duplex, { status, text, headers }: PlainReply, requestId: string): void {
-  const body = Buffer.from(text);
-  const lines = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`,
-    ...headers.map(([name, value]) => `${name}: ${value}`),
-    "Connection: close",
-    `Content-Type: ${TEXT}`,
-    `Content-Length: ${body.byteLength}`,
-    `X-Request-ID: ${requestId}`,
-    "",
-    "",
-  ];
-  socket.end(Buffer.concat([Buffer.from(lines.join("\r\n"), "latin1"), body]));
 }

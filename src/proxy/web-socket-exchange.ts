@@ -2,16 +2,22 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import type { WebSocket, WebSocketServer } from "ws";
 import { errorText } from "../core/error-text.ts";
-import { HeliostatError } from "../core/errors.ts";
+import { HeliostatError, RequestTimeoutError } from "../core/errors.ts";
+import type { Timer } from "../core/contracts/clock.ts";
+import { BROKEN, canBeSent, FAILED, NORMAL, RESTARTING } from "../core/http/close-code.ts";
 import type { CloseReason, Exchange, ExchangeListener, ResponseHead } from "../core/http/exchange.ts";
 import { errorReply } from "./error-reply.ts";
 import type { AppTarget } from "./http-exchange.ts";
-import { sendRawReply } from "./send-reply.ts";
+import { PendingBytes } from "./pending-bytes.ts";
+import type { Pinged, PingRound } from "./ping-round.ts";
+import { type RawReply, refuseSocket } from "./refuse-socket.ts";
+import { responseFields } from "./response-fields.ts";
 import type { ProxySettings } from "./settings.ts";
 
 const NO_BYTES = new Uint8Array(0);
-const GOING_AWAY = 1001;
-const INTERNAL_ERROR = 1011;
+const GOING_AWAY: CloseReason = { code: 1001, reason: "The server is going away." };
+/** A client that is told to go away has this long to say goodbye. */
+const GOODBYE_MS = 2_000;
 
 export interface UpgradeRequest {
   readonly request: IncomingMessage;
@@ -21,40 +27,58 @@ export interface UpgradeRequest {
   readonly target: AppTarget;
 }
 
+export interface WebSocketServices {
+  readonly server: WebSocketServer;
+  readonly pings: PingRound;
+  onGone(): void;
+}
+
 /** One WebSocket between a client and a replica: opened with the replica first, then with the client. */
-export class WebSocketExchange implements ExchangeListener {
+export class WebSocketExchange implements ExchangeListener, Pinged {
+  isAlive = true;
   readonly #settings: ProxySettings;
-  readonly #server: WebSocketServer;
+  readonly #services: WebSocketServices;
   readonly #upgrade: UpgradeRequest;
+  readonly #pending: PendingBytes;
   readonly #startedMs: number;
-  readonly #onGone: () => void;
   #exchange!: Exchange;
   #socket: WebSocket | undefined = undefined;
+  /** What was still to leave when the peer was pinged. */
+  #unsent = 0;
+  #opening: Timer | undefined = undefined;
   #isOver = false;
 
-  constructor(
-    settings: ProxySettings,
-    upgrade: UpgradeRequest,
-    { server, onGone }: { readonly server: WebSocketServer; onGone(): void },
-  ) {
+  constructor(settings: ProxySettings, upgrade: UpgradeRequest, services: WebSocketServices) {
     this.#settings = settings;
-    this.#server = server;
+    this.#services = services;
     this.#upgrade = upgrade;
-    this.#onGone = onGone;
     this.#startedMs = settings.clock.now();
-    upgrade.socket.on("close", this.#onConnectionClosed);
-    upgrade.socket.on("error", () => {});
+    this.#pending = new PendingBytes(upgrade.socket, upgrade.head, () => this.#onClientGone());
   }
 
   open(): void {
     const { route, options } = this.#upgrade.target;
-    this.#exchange = this.#settings.openExchange(route.app, { ...options, body: NO_BYTES, webSocket: true }, this);
+    const { timeoutMs } = options;
+    // The time for a request is that for the handshake: how long the WebSocket lives is not bounded.
+    if (timeoutMs !== undefined)
+      this.#opening = this.#settings.clock.setTimer(timeoutMs, () => this.#onLate(timeoutMs));
+    this.#exchange = this.#settings.openExchange(
+      route.app,
+      { ...options, timeoutMs: undefined, body: NO_BYTES, webSocket: true },
+      this,
+    );
   }
 
   /** The proxy ends: the client is told to go elsewhere. */
   goAway(): void {
-    if (this.#socket === undefined) this.#exchange.cancel(new HeliostatError("The proxy is draining."));
-    else this.#socket.close(GOING_AWAY, "The server is going away.");
+    const socket = this.#socket;
+    if (socket === undefined) {
+      this.#exchange.cancel(new HeliostatError("The proxy is draining."));
+      return;
+    }
+    socket.close(GOING_AWAY.code, GOING_AWAY.reason);
+    const timer = this.#settings.clock.setTimer(GOODBYE_MS, () => socket.terminate());
+    socket.once("close", () => timer.cancel());
   }
 
   terminate(): void {
@@ -62,25 +86,56 @@ export class WebSocketExchange implements ExchangeListener {
     else this.#socket.terminate();
   }
 
-  onHead({ status }: ResponseHead): void {
-    const { request, socket, head, target } = this.#upgrade;
-    if (status !== 101 || socket.destroyed) {
+  ping(): void {
+    const socket = this.#socket!;
+    this.#unsent = socket.bufferedAmount;
+    // A client that is kept waiting cannot be heard, and one that has much to read has not read the question yet.
+    if (socket.isPaused) this.isAlive = true;
+    socket.ping();
+  }
+
+  onSilent(): void {
+    const socket = this.#socket!;
+    if (socket.bufferedAmount < this.#unsent) {
+      // It reads, if slowly.
+      this.#services.pings.add(this);
+      return;
+    }
+    socket.terminate();
+  }
+
+  onHead(head: ResponseHead): void {
+    const { request, socket, target } = this.#upgrade;
+    if (head.status !== 101 || socket.destroyed) {
       this.#exchange.cancel(new HeliostatError("The client has closed the connection."));
       return;
     }
     const { requestId } = target.options;
-    const addId = (headers: string[]): void => void headers.push(`X-Request-ID: ${requestId}`);
-    this.#server.once("headers", addId);
-    this.#server.handleUpgrade(request, socket, head, (opened) => this.#begin(opened));
-    this.#server.off("headers", addId);
+    const lines = [...responseFields(head, { method: "GET", bodyBytes: undefined }), "X-Request-ID", requestId];
+    lines.push("Date", new Date(this.#settings.clock.wallNow()).toUTCString());
+    const addFields = (headers: string[]): void => {
+      for (let i = 0; i < lines.length; i += 2) headers.push(`${lines[i]}: ${lines[i + 1]}`);
+    };
+    const { server } = this.#services;
+    server.once("headers", addFields);
+    server.handleUpgrade(request, socket, this.#pending.take(), (opened) => this.#begin(opened));
+    server.off("headers", addFields);
+    if (this.#socket !== undefined) return;
+    // The library has found something wrong with the handshake, which was answered.
+    this.#exchange.cancel(new HeliostatError("The client's handshake is not valid."));
+    this.#end(400);
   }
 
   onResponse(head: ResponseHead, body: Uint8Array): void {
-    this.#reject({ status: head.status, text: Buffer.from(body).toString(), headers: [] });
+    const fields = responseFields(head, { method: "HEAD", bodyBytes: undefined });
+    const headers: (readonly [string, string])[] = [];
+    for (let i = 0; i < fields.length; i += 2)
+      if (fields[i] !== "Content-Length") headers.push([fields[i]!, fields[i + 1]!]);
+    this.#reject({ status: head.status, text: body, headers });
   }
 
   onChunk(): void {
-    this.#exchange.cancel();
+    this.#misfit(new HeliostatError("A replica sent a part of a body for a WebSocket."));
   }
 
   onMessage(message: string | Uint8Array, bytes: number): void {
@@ -89,7 +144,7 @@ export class WebSocketExchange implements ExchangeListener {
     this.#socket?.send(message, { binary: typeof message !== "string" }, taken);
   }
 
-  onEnd(close: CloseReason = { code: 1000, reason: "" }): void {
+  onEnd(close: CloseReason = NORMAL): void {
     if (this.#socket === undefined) this.#reject(errorReply(undefined, this.#errorContext()));
     else closeWith(this.#socket, close);
   }
@@ -101,13 +156,14 @@ export class WebSocketExchange implements ExchangeListener {
       this.#reject(errorReply(error, this.#errorContext()));
       return;
     }
-    if (!this.#isOver) {
+    const isReplaced = HeliostatError.isInstance(error) && error.code === "REPLICA_UNAVAILABLE";
+    if (!this.#isOver && !isReplaced) {
       const { app } = route;
       log.error(`The WebSocket of request ${options.requestId} to application "${app}" failed: ${errorText(error)}`, {
         app,
       });
     }
-    this.#socket.close(INTERNAL_ERROR);
+    closeWith(this.#socket, isReplaced ? RESTARTING : FAILED);
   }
 
   onRoom(): void {
@@ -116,29 +172,53 @@ export class WebSocketExchange implements ExchangeListener {
 
   #begin(socket: WebSocket): void {
     this.#socket = socket;
+    this.#opening?.cancel();
+    const { pings } = this.#services;
     socket.on("message", (data: Buffer, isBinary: boolean) => {
+      this.isAlive = true;
       if (!this.#exchange.send(isBinary ? data : data.toString())) socket.pause();
     });
+    socket.on("ping", () => (this.isAlive = true));
+    socket.on("pong", () => (this.isAlive = true));
     socket.on("close", (code, reason) => {
+      pings.remove(this);
       this.#exchange.end({ code, reason: reason.toString() });
       this.#end(101);
     });
     // What is wrong with a client's frames ends in a close, with a code that says it.
     socket.on("error", () => {});
+    pings.add(this);
     if (this.#settings.isDraining) this.goAway();
   }
 
-  #reject(reply: Parameters<typeof sendRawReply>[1]): void {
+  #reject(reply: RawReply): void {
     const { socket, target } = this.#upgrade;
+    if (this.#isOver) return;
     this.#end(reply.status);
-    sendRawReply(socket, reply, target.options.requestId);
+    this.#pending.take();
+    refuseSocket(socket, reply, { requestId: target.options.requestId, clock: this.#settings.clock });
   }
 
-  readonly #onConnectionClosed = (): void => {
+  /** The client has left before it had an answer. */
+  #onClientGone(): void {
     if (this.#socket !== undefined || this.#isOver) return;
     this.#exchange.cancel(new HeliostatError("The client has closed the connection."));
     this.#end(499);
-  };
+    this.#upgrade.socket.destroy();
+  }
+
+  #onLate(timeoutMs: number): void {
+    if (this.#socket !== undefined || this.#isOver) return;
+    const error = new RequestTimeoutError("The WebSocket was not opened in time.", { timeoutMs, stopped: true });
+    this.#reject(errorReply(error, this.#errorContext()));
+    this.#exchange.cancel(error);
+  }
+
+  /** What came is nothing that a WebSocket can be told. */
+  #misfit(error: Error): void {
+    this.#exchange.cancel(error);
+    this.onError(error);
+  }
 
   #errorContext() {
     const { route, options } = this.#upgrade.target;
@@ -149,14 +229,16 @@ export class WebSocketExchange implements ExchangeListener {
   #end(status: number): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#opening?.cancel();
     const { traffic, clock } = this.#settings;
     traffic.record(this.#upgrade.target.route.app, status, clock.now() - this.#startedMs);
-    this.#onGone();
+    this.#services.onGone();
   }
 }
 
-/** Codes that only tell how a connection ended cannot be sent. */
+/** Codes that only tell how a connection ended cannot be sent, nor those that there are not, whoever chose them. */
 function closeWith(socket: WebSocket, { code, reason }: CloseReason): void {
-  if (code === 1005 || code === 1006 || code === 1015) socket.close();
-  else socket.close(code, reason);
+  if (canBeSent(code)) socket.close(code, reason);
+  else if (code === 1005 || code === BROKEN.code || code === 1015) socket.close();
+  else socket.close(FAILED.code);
 }

@@ -20,6 +20,7 @@ export class FakeIncomingCall<P extends Peer = Peer> extends IncomingCall {
   readonly requestId: string;
   readonly route = "";
   readonly traceparent = "";
+  readonly clientAddress = undefined;
   readonly multiplexedModelId: string;
   readonly priority: number;
   readonly deadlineMs: number;

@@ -59,9 +59,12 @@ class PortTransport implements Transport {
 
   destroy(error: Error): void {
     if (this.#closed) return;
-    this.#closing = true;
     this.#error ??= error;
-    this.#port.close();
+    this.#port.removeAllListeners("message");
+    // It would drop what was written last, which says why.
+    if (!this.#closing && this.#receiver !== undefined) this.#port.postMessage(null);
+    else this.#port.close();
+    this.#closing = true;
     if (this.#receiver === undefined) this.#closed = true;
   }
 }

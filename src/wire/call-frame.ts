@@ -19,6 +19,8 @@ export interface CallMeta {
   sentMs: number | undefined;
   /** What is large in the reply may stay where the caller can map it. */
   byReference: boolean;
+  /** Of an exchange: where its client is. */
+  clientAddress: string | undefined;
 }
 
 /** What a call has when it says nothing. */
@@ -32,6 +34,7 @@ export const noMeta: Readonly<CallMeta> = {
   priority: 0,
   sentMs: undefined,
   byReference: true,
+  clientAddress: undefined,
 };
 
 /** The fields that a call must state; 0 if all are at their defaults, as for most calls. */
@@ -44,6 +47,8 @@ export function metaMask(call: Call, sharesClock: boolean): number {
     mask |= MetaField.REQUEST_ID;
     if (parent.route !== "") mask |= MetaField.ROUTE;
     if (parent.traceparent !== "") mask |= MetaField.TRACE;
+    // Calls that are made for the request have another client: the replica that makes them.
+    if (template.exchange !== undefined && parent.clientAddress !== undefined) mask |= MetaField.CLIENT;
   }
   if (template.multiplexedModelId !== "") mask |= MetaField.MODEL_ID;
   if (deadlineMs !== Infinity) mask |= sharesClock ? MetaField.DEADLINE | MetaField.SENT : MetaField.DEADLINE;
@@ -68,6 +73,7 @@ export function writeMeta(out: ByteWriter, mask: number, call: Call, nowMs: numb
   if (mask & MetaField.PRIORITY) out.f64(priority);
   if (mask & MetaField.SENT) out.f64(nowMs);
   if (mask & MetaField.TRACE) writeText(out, parent!.traceparent);
+  if (mask & MetaField.CLIENT) writeText(out, parent!.clientAddress!);
   const padding = -(out.at - start) & 7;
   out.ensure(padding);
   for (let i = 0; i < padding; i++) out.bytes[out.at++] = 0;
@@ -102,6 +108,7 @@ export function readMeta(reader: ByteReader): CallMeta {
     if (!Number.isFinite(meta.sentMs)) throw new ProtocolError("The time at which a call was sent is not a number.");
   }
   if (mask & MetaField.TRACE) meta.traceparent = readText(reader);
+  if (mask & MetaField.CLIENT) meta.clientAddress = readText(reader);
   if (mask & MetaField.BY_VALUE) meta.byReference = false;
   if (reader.at > end) throw new ProtocolError("The fields of a call are longer than they say.");
   // Fields that a newer peer added stand behind those known here.

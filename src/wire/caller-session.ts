@@ -158,11 +158,18 @@ export class CallerSession implements ReplicaClient, LaneOwner {
       case FrameType.RESULT: {
         const call = this.#calls.get(id);
         if (call === undefined) return this.#unread(reader, flags);
-        // A call that was cancelled still holds its place until now, but nobody wants its value.
-        const value =
-          call.state === CallState.SETTLED ? this.#unread(reader, flags) : this.#value(reader, flags, call, true);
+        let value: unknown;
+        let failure: { readonly error: unknown } | undefined;
+        try {
+          // A call that was cancelled still holds its slot until now, but nobody wants its value.
+          value =
+            call.state === CallState.SETTLED ? this.#unread(reader, flags) : this.#value(reader, flags, call, true);
+        } catch (error) {
+          failure = this.#unreadable(call, "result", error);
+        }
         this.#finish(id, call, aux);
-        if (call.state !== CallState.SETTLED) {
+        if (failure !== undefined) settleWithError(call, failure.error);
+        else if (call.state !== CallState.SETTLED) {
           call.state = CallState.SETTLED;
           call.resolve(value);
         }
@@ -178,8 +185,12 @@ export class CallerSession implements ReplicaClient, LaneOwner {
           this.#order.drop(call);
           return;
         }
-        const item = this.#value(reader, flags, call, false);
-        this.#order.item(call, aux, item, end - start + (this.#loans?.borrower.borrowedBytes() ?? 0));
+        try {
+          const item = this.#value(reader, flags, call, false);
+          this.#order.item(call, aux, item, end - start + (this.#loans?.borrower.borrowedBytes() ?? 0));
+        } catch (error) {
+          this.#giveUp(call, this.#unreadable(call, "item", error).error);
+        }
         if (lane === this.#small && end - start > BULK_BYTES) this.#bulkLane();
         return;
       }
@@ -189,7 +200,7 @@ export class CallerSession implements ReplicaClient, LaneOwner {
         if (call === undefined) return;
         const isEnd = header.type === FrameType.END;
         const items = isEnd || flags & ErrorFlag.STREAM ? reader.f64() : 0;
-        const error = isEnd ? undefined : decodeThrown(reader, this.#context.formats);
+        const error = isEnd ? undefined : this.#thrown(reader, call);
         this.#order.end(call, items, () => {
           this.#finish(id, call, aux);
           if (!isEnd) settleWithError(call, error);
@@ -219,6 +230,9 @@ export class CallerSession implements ReplicaClient, LaneOwner {
       }
       case FrameType.FREE:
         this.#listener.onFree(aux);
+        return;
+      case FrameType.GOODBYE:
+        lane.farewell = reader.utf8(end - start);
         return;
       case FrameType.DRAIN:
         this.#listener.onDraining();
@@ -281,10 +295,47 @@ export class CallerSession implements ReplicaClient, LaneOwner {
     else call.body = body ?? copyOf(reader);
   }
 
-  /** A value that nobody wants. */
+  /** A value that nobody wants: memory that it refers to goes back. */
   #unread(reader: ByteReader, flags: number): undefined {
-    if (flags & ReplyFlag.EXCHANGE) return;
-    this.#loans?.borrower.discard(reader, this.#context.formats.byNumber((flags >> 4) & 3), false);
+    if (this.#loans === undefined || flags & ReplyFlag.EXCHANGE) return;
+    try {
+      this.#loans.borrower.discard(reader, this.#context.formats.byNumber((flags >> 4) & 3), false);
+    } catch {
+      // What cannot be read refers to nothing that could be found. It is nobody's answer, so nobody fails.
+    }
+  }
+
+  /**
+   * What a call gets whose answer cannot be read: an error of its own, for its neighbours on the connection have done
+   * nothing.
+   *
+   * @throws {ProtocolError} if the answer refers to memory that the replica did not lend: that breaks the connection.
+   */
+  #unreadable(call: Call, what: "result" | "item", cause: unknown): { readonly error: unknown } {
+    this.#loans?.borrower.check();
+    const { deployment, method, exchange } = call.template;
+    if (exchange !== undefined) return { error: cause };
+    const text = cause instanceof Error ? cause.message : String(cause);
+    return {
+      error: new SerializationError(`An answer of ${deployment}.${method} cannot be read here: ${text}`, {
+        path: what,
+        cause,
+      }),
+    };
+  }
+
+  #thrown(reader: ByteReader, call: Call): unknown {
+    try {
+      return decodeThrown(reader, this.#context.formats);
+    } catch (error) {
+      return this.#unreadable(call, "result", error).error;
+    }
+  }
+
+  /** Fails a call whose replica goes on with it, and tells the replica to stop. */
+  #giveUp(call: Call, error: unknown): void {
+    if (settleWithError(call, error)) this.cancel(call, undefined);
+    this.#order.drop(call);
   }
 
   #write(lane: Lane, call: Call, rough: number): void {

@@ -52,10 +52,14 @@ export class ControlLink<TOut, TIn> implements LaneOwner {
     this.lane.close();
   }
 
-  onFrame(_lane: Lane, header: FrameHeader, bytes: Uint8Array, start: number, end: number): void {
+  onFrame(lane: Lane, header: FrameHeader, bytes: Uint8Array, start: number, end: number): void {
+    this.#reader.reset(bytes, start, end, header.owned);
+    if (header.type === FrameType.GOODBYE) {
+      lane.farewell = this.#reader.utf8(end - start);
+      return;
+    }
     if (header.type !== FrameType.CONTROL)
       throw new ProtocolError(`A frame of type ${header.type} arrived on a control connection.`);
-    this.#reader.reset(bytes, start, end, header.owned);
     this.#options.onMessage(this.#options.formats.byName("structured").decode(this.#reader) as TIn);
   }
 

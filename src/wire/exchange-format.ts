@@ -49,12 +49,23 @@ export function writeResponseHead(out: ByteWriter, head: ResponseHead): void {
   writeHead(out, head.statusText, 1, head.headers);
 }
 
-/** @throws {ProtocolError} if it is none. */
+/** @throws {ProtocolError} if it is none, or nothing that HTTP could say: who passes it on need not look again. */
 export function readResponseHead(reader: ByteReader): ResponseHead {
   const status = reader.u16();
-  const lines = readLines(reader);
-  return { status, statusText: lines[0]!, headers: fieldsOf(lines, 1) };
+  if (status !== 101 && (status < 200 || status > 599)) throw new ProtocolError(`A response has the status ${status}.`);
+  const text = reader.utf8(reader.u32());
+  if (!HEAD_TEXT.test(text)) throw new ProtocolError("The head of a response has characters that HTTP cannot carry.");
+  const lines = text.split("\n");
+  const headers = fieldsOf(lines, 1);
+  for (const [name] of headers)
+    if (!TOKEN.test(name)) throw new ProtocolError(`A response has a header field called ${JSON.stringify(name)}.`);
+  return { status, statusText: lines[0]!, headers };
 }
+
+/** What a status text or a value may hold (RFC 9110, 5.5), and the line feeds between them. */
+const HEAD_TEXT = /^[\t\n\x20-\x7e\x80-\xff]*$/;
+/** RFC 9110, 5.6.2. */
+const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
 
 /** The rest of a body, in memory of its own. */
 export function readBytes(reader: ByteReader): Uint8Array {

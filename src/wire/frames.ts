@@ -50,6 +50,8 @@ export const FrameType = {
   BORROW: 17,
   /** Both: the ids of regions that nobody looks at here any more, one for each time they were lent. */
   RETURN: 18,
+  /** Both: the connection ends now, and why; the last frame on its lane. */
+  GOODBYE: 19,
 } as const;
 
 /** Bits 0 to 3 of a frame's flags; bits 4 and 5 are the format of its values, 6 and 7 (CALL) that of the reply. */
@@ -75,6 +77,7 @@ export const MetaField = {
   SENT: 32,
   BY_VALUE: 64,
   TRACE: 128,
+  CLIENT: 256,
 } as const;
 
 /** A call id is an index into the caller's table and the generation of that entry, so that a late frame for an earlier call is known as such. */

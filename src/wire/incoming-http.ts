@@ -1,6 +1,7 @@
+import { toError } from "../core/error-text.ts";
 import { ProtocolError } from "../core/errors.ts";
 import type { CloseReason, ResponseHead } from "../core/http/exchange.ts";
-import type { IncomingExchange, IncomingPart, OpenedExchange } from "../core/http/incoming-exchange.ts";
+import type { IncomingExchange, IncomingPart, OpenedExchange, WholeResponse } from "../core/http/incoming-exchange.ts";
 import { PART_COST } from "../core/http/parts.ts";
 import type { ByteReader } from "./codec/reader.ts";
 import type { ByteWriter } from "./codec/writer.ts";
@@ -60,8 +61,9 @@ export class IncomingHttp extends IncomingRequest implements IncomingExchange {
   receive(flags: number, reader: ByteReader): void {
     if (!this.hasParts || this.#isWhole) throw new ProtocolError("A part came behind the end of an exchange's body.");
     if (flags & PartFlag.LAST) {
+      const close = flags & PartFlag.CLOSE ? readClose(reader) : undefined;
       this.#isWhole = true;
-      this.onPart?.({ close: flags & PartFlag.CLOSE ? readClose(reader) : undefined });
+      this.#deliver({ close });
       return;
     }
     if (this.#windowBytes <= 0) throw new ProtocolError("A part came for which no room was given.");
@@ -71,14 +73,24 @@ export class IncomingHttp extends IncomingRequest implements IncomingExchange {
     if (isText && !this.isWebSocket) throw new ProtocolError("A text message came for a plain HTTP request.");
     if (this.onPart === undefined) return;
     if (!isText && !reader.owned) this.session.lane().transport.memory.streamed(bytes);
-    this.onPart({ data: isText ? reader.utf8(reader.end - reader.at) : readBytes(reader), bytes });
+    this.#deliver({ data: isText ? reader.utf8(reader.end - reader.at) : readBytes(reader), bytes });
   }
 
-  respond({ head, body }: { readonly head: ResponseHead; readonly body: Uint8Array }, othersOngoing: number): void {
+  /** What reading it sets off is this exchange's affair, whatever becomes of it: the connection has others. */
+  #deliver(part: IncomingPart): void {
+    try {
+      this.onPart?.(part);
+    } catch (error) {
+      this.stop(toError(error));
+    }
+  }
+
+  respond({ head, body }: WholeResponse, othersOngoing: number): void {
     if (!this.isOpen) return;
     this.#write(FrameType.RESULT, { flags: 0, aux: saturate16(othersOngoing), isLarge: false }, (out) => {
       writeResponseHead(out, head);
-      out.append(body);
+      if (typeof body === "string") out.utf8(body);
+      else out.append(body);
     });
     this.close();
   }

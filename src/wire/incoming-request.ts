@@ -72,6 +72,10 @@ export class IncomingRequest extends IncomingCall {
     return this.#meta.traceparent;
   }
 
+  get clientAddress(): string | undefined {
+    return this.#meta.clientAddress;
+  }
+
   get multiplexedModelId(): string {
     return this.#meta.multiplexedModelId;
   }

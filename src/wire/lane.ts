@@ -21,6 +21,8 @@ export class Lane implements TransportReceiver {
   readonly methods: (string | undefined)[] = [];
   /** Microseconds for which the replica is asked to spin after a call of a method, by its number. */
   readonly spinUs: (number | undefined)[] = [];
+  /** Why the other side ends the connection, if it has said so. */
+  farewell: string | undefined = undefined;
   readonly #reader: FrameReader;
   readonly #owner: LaneOwner;
   #closed = false;
@@ -68,7 +70,7 @@ export class Lane implements TransportReceiver {
   onClosed(error: Error | undefined): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#owner.onLaneClosed(this, error);
+    this.#owner.onLaneClosed(this, this.farewell === undefined ? error : farewellError(this.farewell));
     this.writer.stop();
   }
 
@@ -81,7 +83,15 @@ export class Lane implements TransportReceiver {
     const error = HeliostatError.isInstance(thrown)
       ? thrown
       : new ProtocolError(`Reading from the peer failed: ${String(thrown)}`, { cause: thrown });
+    this.writer.goodbye(error.message);
     this.transport.destroy(error);
     this.onClosed(error);
   }
+}
+
+/** It is somebody else's text: shown, never trusted. */
+const MAX_FAREWELL_CHARACTERS = 500;
+
+function farewellError(text: string): ProtocolError {
+  return new ProtocolError(`The other side has ended the connection: ${text.slice(0, MAX_FAREWELL_CHARACTERS)}`);
 }

@@ -120,14 +120,17 @@ export class ReplicaSession implements Peer, LaneOwner {
         request.receive(header.flags, reader);
         return;
       }
+      case FrameType.GOODBYE:
+        lane.farewell = reader.utf8(end - start);
+        return;
       case FrameType.METHOD:
         lane.methods[header.aux] = reader.utf8(end - start);
         lane.spinUs[header.aux] = header.id;
         return;
       case FrameType.CANCEL: {
         const request = this.#find(header.id);
-        const reason = header.flags & CancelFlag.REASON ? decodeThrown(reader, this.context.formats) : undefined;
-        request?.cancelled(reason);
+        if (request !== undefined)
+          request.cancelled(header.flags & CancelFlag.REASON ? this.#reason(reader) : undefined);
         return;
       }
       case FrameType.CREDIT: {
@@ -149,9 +152,16 @@ export class ReplicaSession implements Peer, LaneOwner {
     this.#reader.reset(EMPTY, 0, 0);
   }
 
-  onLaneClosed(_lane: Lane, _error: Error | undefined): void {
+  onLaneClosed(_lane: Lane, error: Error | undefined): void {
     if (this.#closed) return;
     this.#closed = true;
+    if (error instanceof ProtocolError)
+      this.context.log?.warn(
+        `The connection of caller ${this.#options.peerId.slice(0, 12)} was ended: ${error.message}`,
+        {
+          openRequests: this.calls().length,
+        },
+      );
     this.#spin?.stop();
     this.#small?.transport.close();
     this.#bulk?.transport.close();
@@ -189,6 +199,15 @@ export class ReplicaSession implements Peer, LaneOwner {
     const exchange = new IncomingHttp(this, { header, reader });
     this.#calls[index] = exchange;
     this.#replica.acceptExchange(exchange);
+  }
+
+  /** A reason that cannot be read is none: the call ends all the same. */
+  #reason(reader: ByteReader): unknown {
+    try {
+      return decodeThrown(reader, this.context.formats);
+    } catch {
+      return undefined;
+    }
   }
 
   /** Where a new call of this id goes. */

@@ -1,7 +1,7 @@
 import { ByteWriter } from "./codec/writer.ts";
 import { FlushPace } from "./flush-pace.ts";
 import { SLAB_BYTES, type FrameMemory } from "./frame-memory.ts";
-import { BULK_BYTES, FLUSH_BYTES, HEADER_BYTES } from "./frames.ts";
+import { BULK_BYTES, FLUSH_BYTES, FrameType, HEADER_BYTES } from "./frames.ts";
 import type { Transport } from "./transport.ts";
 
 /** Where a large frame begins in its slab: its body is then at a multiple of 8, and large binary in it too. */
@@ -198,6 +198,15 @@ export class SlabWriter {
     // What gathered before there was a connection has nobody to go to.
     if (this.#isEmpty || !this.#transport.connected) this.#transport.close();
     else this.#ending = true;
+  }
+
+  /** Says why the connection ends at once, if the other side can take it now: nobody waits for it. */
+  goodbye(reason: string): void {
+    if (this.#busy || !this.#open || !this.#transport.connected) return;
+    const start = this.begin(FrameType.GOODBYE, 0, 0, 0);
+    this.out.utf8(reason);
+    this.end(start);
+    this.flush();
   }
 
   /** Nothing more is handed over. */

@@ -36,7 +36,10 @@ export interface Transport {
   deferToRound?(fn: () => void): void;
   /** Ends the connection after what was written. `onClosed` follows on both sides, once. Idempotent. */
   close(): void;
-  /** Ends the connection at once, for a peer that broke the protocol. `onClosed` follows. */
+  /**
+   * Ends the connection at once, for a peer that broke the protocol: nothing more is read, and what was written arrives
+   * where that needs no waiting. `onClosed` follows.
+   */
   destroy(error: Error): void;
 }
 

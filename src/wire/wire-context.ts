@@ -1,4 +1,5 @@
 import type { Clock } from "../core/contracts/clock.ts";
+import type { Log } from "../core/contracts/log.ts";
 import type { FormatTable } from "./codec/format.ts";
 import type { Limits } from "./limits.ts";
 import type { Poller } from "./poller.ts";
@@ -17,4 +18,6 @@ export interface WireContext {
   readonly sharing?: Sharing;
   /** For `spinUs`; without it the option does nothing. @default none */
   readonly poller?: Poller | undefined;
+  /** What is told of connections that a peer has broken. @default nothing */
+  readonly log?: Log | undefined;
 }

@@ -316,6 +316,15 @@ export function describeTransport(name: string, traits: TransportTraits, open: (
       expect([nearSink.closed.length, farSink.closed.length]).toEqual([1, 1]);
     });
 
+    test("what was written right before destroy arrives", async () => {
+      const { near, nearSink, farSink } = await connect();
+      await nearSink.until(() => near.connected);
+      near.write(pattern(100, 4));
+      near.destroy(new Error("over"));
+      await farSink.until(() => farSink.closed.length > 0);
+      expect(farSink.bytes().equals(pattern(100, 4))).toBe(true);
+    });
+
     test("destroy ends it at once, with the error on the side that did it", async () => {
       const { near, far, nearSink, farSink } = await connect();
       await nearSink.until(() => near.connected);

@@ -175,7 +175,7 @@ describe.each<Mode>(["processes", "local"])("operations H4 to H16, an exchange (
     await until(async () => (await running.handle.log.remote()).length === 3, "it goes on");
     expect((await running.handle.log.remote()).toSorted()).toEqual([
       "inner: RequestCancelledError",
-      "request: RequestCancelledError",
+      "request: AbortError",
       "started",
     ]);
     await quiet();

@@ -62,6 +62,7 @@ const types = [
   "Serve",
   "ServeConfig",
   "ServeStatus",
+  "SseInit",
 ];
 
 const index = readFileSync(new URL("../../src/index.ts", import.meta.url), "utf8");

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ProtocolError, RequestTimeoutError, SerializationError } from "../../src/core/errors.ts";
 import type { ReplicaWebSocket } from "../../src/core/deployment/types.ts";
+import type { ResponseHead } from "../../src/core/http/exchange.ts";
 import { ByteWriter } from "../../src/wire/codec/writer.ts";
 import { readResponseHead, writeResponseHead } from "../../src/wire/exchange-format.ts";
 import { ByteReader } from "../../src/wire/codec/reader.ts";
@@ -233,8 +234,8 @@ describe("an exchange on the wire", () => {
     await reading;
     expect(messages).toEqual([...Array(count + 1).fill(""), "last"]);
     expect(await socket.closed).toEqual({ code: 4999, reason: "ende" });
-    // After the close, what is sent goes nowhere, and nobody is punished for not knowing.
-    await socket.send("too late");
+    // A handler that only sends hears that there is nobody left.
+    await expect(socket.send("too late")).rejects.toThrow("closed (code 4999");
     site.socketWork.resolve();
     await wire.settle();
     expect(recorder.events.filter((event) => event !== "room")).toEqual(["head", "end"]);
@@ -254,7 +255,7 @@ describe("an exchange on the wire", () => {
     recorder.takeAll();
     recorder.takes = false;
     await wire.settle();
-    expect([recorder.messages.length, settled]).toEqual([4, [0]]);
+    expect([recorder.messages.length, settled]).toEqual([4, [0, 1, 2]]);
     void socket.send("behind");
     socket.close(1000, "done");
     await wire.settle();
@@ -419,43 +420,56 @@ describe("a peer that breaks the rules of exchanges loses its connection, and no
     ["an item that is a value", [head(0), frame(FrameType.ITEM, 0, 0, Uint8Array.of(0x80), 1)]],
     ["a text message", [head(0), frame(FrameType.ITEM, ReplyFlag.EXCHANGE | ReplyFlag.TEXT, 0, "x", 1)]],
     ["a head that is cut short", [frame(FrameType.ITEM, ReplyFlag.EXCHANGE | ReplyFlag.HEAD, 0, "x")]],
-    ["a part, which only a caller sends", [frame(FrameType.PART, 0, 0, "x")]],
-  ])("a replica: %s", async (_what, frames) => {
-    const { wire, web } = open();
+    ["a head with a status that there is not", [frame(FrameType.RESULT, ReplyFlag.EXCHANGE, 0, headBody(99))]],
+  ])("a replica: %s fails that exchange and no other", async (_what, frames) => {
+    const { wire, web, site } = open();
     const recorder = web.open({ url: "http://host/wait" });
+    const neighbour = web.open({ url: "http://host/wait" });
     await wire.settle();
     const link = web.caller.links[0]!;
     for (const bytes of frames) link.far.write(bytes);
     await wire.settle();
-    const lost = web.caller.toldOf("lost");
-    expect(lost).toHaveLength(1);
-    expect(lost[0]!.error).toBeInstanceOf(ProtocolError);
-    // The router rejects what was lost; what it no longer hears of has its error already.
-    if (lost[0]!.lost.length === 0) expect(recorder.error).toBeInstanceOf(ProtocolError);
+    expect(recorder.error).toBeInstanceOf(ProtocolError);
+    expect(web.caller.toldOf("lost")).toEqual([]);
+    for (const work of site.open) work.resolve(new Response("unharmed"));
+    await wire.settle();
+    expect(neighbour.text).toBe("unharmed");
+    expect(recorder.events.at(-1)).toBe("error");
+    expectIdle(wire, web);
   });
 
-  test("a replica: an exchange's answer, or room, for a plain call", async () => {
-    for (const bytes of [
-      frame(FrameType.RESULT, ReplyFlag.EXCHANGE, 0, headBody()),
-      frame(FrameType.ROOM, 0, 0, new Uint8Array(4)),
-    ]) {
-      const { wire, web } = open();
-      web.caller.send("never");
-      await wire.settle();
-      web.caller.links[0]!.far.write(bytes);
-      await wire.settle();
-      expect(web.caller.toldOf("lost")[0]!.error).toBeInstanceOf(ProtocolError);
-    }
+  test("a replica: a part, which only a caller sends, ends the connection", async () => {
+    const { wire, web } = open();
+    web.open({ url: "http://host/wait" });
+    await wire.settle();
+    web.caller.links[0]!.far.write(frame(FrameType.PART, 0, 0, "x"));
+    await wire.settle();
+    expect(web.caller.toldOf("lost")).toMatchObject([{ error: expect.any(ProtocolError), lost: [{}] }]);
+  });
+
+  test("a replica: room for a plain call ends the connection", async () => {
+    const { wire, web } = open();
+    web.caller.send("never");
+    await wire.settle();
+    web.caller.links[0]!.far.write(frame(FrameType.ROOM, 0, 0, new Uint8Array(4)));
+    await wire.settle();
+    expect(web.caller.toldOf("lost")[0]!.error).toBeInstanceOf(ProtocolError);
   });
 });
 
-test("a head is read as it was written, whatever is in it", () => {
-  const text = fc.string({ unit: "grapheme" }).map((value) => value.replaceAll("\n", " "));
+test("a head is read as it was written, whatever HTTP lets be in it", () => {
+  const text = fc.string({
+    unit: fc
+      .integer({ min: 0x20, max: 0xff })
+      .filter((code) => code !== 0x7f && (code < 0x7f || code > 0x9f))
+      .map((code) => String.fromCharCode(code)),
+  });
+  const name = fc.string({ unit: fc.constantFrom(..."abcXYZ019-_!#$%&'*+.^`|~".split("")), minLength: 1 });
   fc.assert(
     fc.property(
       fc.integer({ min: 200, max: 599 }),
       text,
-      fc.array(fc.tuple(text, text)),
+      fc.array(fc.tuple(name, text)),
       (status, statusText, headers) => {
         const out = new ByteWriter();
         writeResponseHead(out, { status, statusText, headers });
@@ -463,4 +477,19 @@ test("a head is read as it was written, whatever is in it", () => {
       },
     ),
   );
+});
+
+test.each<[string, ResponseHead]>([
+  ["a status below 200", { status: 103, statusText: "", headers: [] }],
+  ["a status above 599", { status: 600, statusText: "", headers: [] }],
+  ["a carriage return in the reason", { status: 200, statusText: "a\rb", headers: [] }],
+  ["a NUL in a value", { status: 200, statusText: "", headers: [["x", "a\0b"]] }],
+  ["a letter that is no byte", { status: 200, statusText: "", headers: [["x", "\u65e5"]] }],
+  ["a name with a space", { status: 200, statusText: "", headers: [["x y", "1"]] }],
+  ["no name", { status: 200, statusText: "", headers: [["", "1"]] }],
+  ["a name with a colon", { status: 200, statusText: "", headers: [["x:", "1"]] }],
+])("a head with %s is refused where it is read", (_what, head) => {
+  const out = new ByteWriter();
+  writeResponseHead(out, head);
+  expect(() => readResponseHead(new ByteReader(out.bytes, 0, out.at))).toThrow(ProtocolError);
 });

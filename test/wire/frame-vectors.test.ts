@@ -34,7 +34,7 @@ interface Vector {
   readonly frame: Record<string, unknown>;
 }
 
-const { preamble, conversation, exchanges, lending, control } = JSON.parse(
+const { preamble, conversation, exchanges, lending, control, goodbye } = JSON.parse(
   readFileSync(new URL("vectors/frames.json", import.meta.url), "utf8"),
 ) as {
   preamble: Vector;
@@ -42,6 +42,7 @@ const { preamble, conversation, exchanges, lending, control } = JSON.parse(
   lending: Vector[];
   exchanges: Vector[];
   control: Vector;
+  goodbye: Vector;
 };
 
 const structured = new StructuredFormat();
@@ -115,6 +116,8 @@ function bodyInWords(type: number, flags: number, body: ByteReader): Record<stri
       return { regions: Array.from({ length: (body.end - body.at) / 4 }, () => body.u32()) };
     case FrameType.CONTROL:
       return { message: structured.decode(body) };
+    case FrameType.GOODBYE:
+      return { reason: body.utf8(body.end - body.at) };
     default:
       return body.at === body.end ? {} : { rest: rest() };
   }
@@ -361,12 +364,14 @@ const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 const bytesOf = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex, "hex"));
 
 describe("the golden vectors of the frames", () => {
-  test.each([...conversation, ...exchanges, ...lending, control])("$from: $comment", ({ hex, frame }) => {
+  test.each([...conversation, ...exchanges, ...lending, control, goodbye])("$from: $comment", ({ hex, frame }) => {
     expect(inWords(bytesOf(hex))).toEqual(frame);
   });
 
   test("every type of frame is there", () => {
-    const types = new Set([...conversation, ...exchanges, ...lending, control].map(({ frame }) => frame["type"]));
+    const types = new Set(
+      [...conversation, ...exchanges, ...lending, control, goodbye].map(({ frame }) => frame["type"]),
+    );
     expect(types).toEqual(new Set(Object.keys(FrameType)));
   });
 
@@ -389,6 +394,25 @@ describe("the golden vectors of the frames", () => {
     const spoken = await exchange();
     expect(spoken.map(({ from, bytes }) => `${from} ${hexOf(bytes)}`)).toEqual(
       exchanges.map(({ from, hex }) => `${from} ${hex}`),
+    );
+  });
+
+  test("a broken connection ends with a word", async () => {
+    const wire = new Wire({});
+    const caller = wire.caller();
+    await caller.ask("echo");
+    const link = caller.links[0]!;
+    const sent: string[] = [];
+    const write = link.far.write.bind(link.far);
+    link.far.write = (bytes) => {
+      sent.push(hexOf(bytes));
+      return write(bytes);
+    };
+    link.near.write(bytesOf("000000004d00000000000000"));
+    await wire.settle();
+    expect(sent).toEqual([goodbye.hex]);
+    expect(caller.toldOf("lost")[0]!.error.message).toBe(
+      `The other side has ended the connection: ${goodbye.frame["reason"] as string}`,
     );
   });
 

@@ -122,9 +122,11 @@ export class LinkEnd implements Transport {
     this.#closing = true;
   }
 
+  /** As with a socket: what was written still arrives, what is on its way here does not. */
   destroy(error: Error): void {
-    this.die(error);
-    this.peer.die(undefined);
+    this.#dead ??= { error };
+    this.#closing = true;
+    this.peer.outgoing.length = 0;
   }
 
   die(error: Error | undefined): void {
@@ -143,6 +145,7 @@ export class LinkEnd implements Transport {
   /** Moves up to `limit` bytes to the other side. @returns how many. */
   deliver(limit = Infinity): number {
     const { peer } = this;
+    if (peer.#dead !== undefined) this.outgoing.length = 0;
     if (peer.receiver === undefined || peer.#closed || peer.#dead !== undefined) return 0;
     let moved = 0;
     while (moved < limit && this.outgoing.length > 0 && peer.#dead === undefined) {

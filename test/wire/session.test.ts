@@ -373,7 +373,9 @@ describe("cancelling and deadlines", () => {
     caller.cancel(call, new Error("no longer needed"));
     await wire.settle();
     expect(signal.aborted).toBe(true);
-    expect((signal.reason as Error).cause).toMatchObject({ message: "no longer needed" });
+    // As the platform has it; our own error, with what the caller gave, is behind it.
+    expect(signal.reason).toMatchObject({ name: "AbortError", cause: { code: "REQUEST_CANCELLED" } });
+    expect((signal.reason as { cause: Error }).cause.cause).toMatchObject({ message: "no longer needed" });
     expect(caller.told).toEqual([]);
     expect(wire.replica.ongoing).toBe(1);
     model.open[0]!.resolve("too late");
@@ -427,7 +429,8 @@ describe("cancelling and deadlines", () => {
     wire.clock.advance(49);
     expect(signal.aborted).toBe(false);
     wire.clock.advance(5);
-    expect(signal.reason).toBeInstanceOf(RequestTimeoutError);
+    expect(signal.reason).toMatchObject({ name: "TimeoutError", cause: { code: "REQUEST_TIMEOUT", timeoutMs: 50 } });
+    expect(signal.reason).toBeInstanceOf(DOMException);
     model.open[0]!.reject(signal.reason);
     await wire.settle();
     expect(call.error).toBeInstanceOf(RequestTimeoutError);
@@ -930,7 +933,6 @@ describe("peers that break the protocol", () => {
     ],
     ["a credit without its bytes", [frame(FrameType.CREDIT, { aux: 1 })]],
     ["a frame over the limit", [Uint8Array.of(255, 255, 255, 255, 2, 0, 0, 0, 0, 0, 0, 0)]],
-    ["a reason that is no value", [frame(FrameType.CANCEL, { flags: 1, body: Uint8Array.of(255, 255) })]],
   ])("%s ends that connection, and harms no other", async (_, frames) => {
     const { wire, model } = open();
     const other = wire.caller({ peer: 9 });
@@ -990,8 +992,6 @@ describe("peers that break the protocol", () => {
   test.each<[string, Uint8Array]>([
     ["an unknown type", frame(77, {})],
     ["a frame that only callers send", frame(FrameType.CALL, {})],
-    ["a value that is none", frame(FrameType.RESULT, { id: 0, body: Uint8Array.of(255, 255, 255) })],
-    ["a format that there is not", frame(FrameType.RESULT, { id: 0, flags: 3 << 4, body: Uint8Array.of(1) })],
     ["an end without its number", frame(FrameType.END, { id: 0, body: Uint8Array.of(1) })],
   ])("a replica that sends %s is hung up on, and its calls are lost", async (_, bytes) => {
     const { wire, model } = open();
@@ -1007,6 +1007,48 @@ describe("peers that break the protocol", () => {
     model.open[0]!.resolve(1);
     await wire.settle();
     expectIdle(wire);
+  });
+
+  test.each<[string, Uint8Array]>([
+    ["a result that is no value", frame(FrameType.RESULT, { id: 0, body: Uint8Array.of(255, 255, 255) })],
+    [
+      "a result in a format that there is not",
+      frame(FrameType.RESULT, { id: 0, flags: 3 << 4, body: Uint8Array.of(1) }),
+    ],
+    ["an item that is no value", frame(FrameType.ITEM, { id: 0, body: Uint8Array.of(255, 255, 255) })],
+    ["an error that is no value", frame(FrameType.ERROR, { id: 0, body: Uint8Array.of(255, 255, 255) })],
+    ["the answer of an exchange", frame(FrameType.RESULT, { id: 0, flags: 1, body: new Uint8Array(6) })],
+  ])("%s fails its call and nothing else", async (_, bytes) => {
+    const { wire, model } = open();
+    const caller = wire.caller();
+    const call = caller.send("wait", [], { stream: bytes[4] === FrameType.ITEM });
+    const neighbour = caller.send("wait");
+    await wire.settle();
+    caller.links[0]!.far.write(bytes);
+    await wire.settle();
+    expect(call.error).toMatchObject({ code: "SERIALIZATION" });
+    expect(call.error.message).toContain("Model.wait cannot be read here");
+    expect(caller.toldOf("lost")).toEqual([]);
+    for (const work of model.open) work.resolve("unharmed");
+    await wire.settle();
+    expect(neighbour.outcomes).toEqual([{ value: "unharmed" }]);
+    expectIdle(wire);
+  });
+
+  test("a reason that is no value cancels its call all the same, and nothing else", async () => {
+    const { wire, model } = open();
+    const caller = wire.caller();
+    const call = caller.send("wait");
+    const neighbour = caller.send("wait");
+    await wire.settle();
+    const signals = wire.scopes.map((scope) => scope!.signal);
+    caller.links[0]!.near.write(frame(FrameType.CANCEL, { id: call.wireId, flags: 1, body: Uint8Array.of(255, 255) }));
+    await wire.settle();
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
+    for (const work of model.open) work.resolve("unharmed");
+    await wire.settle();
+    expect(neighbour.outcomes).toEqual([{ value: "unharmed" }]);
+    expect(caller.toldOf("lost")).toEqual([]);
   });
 
   test("arguments that are no value fail their call, not the connection", async () => {

@@ -1,5 +1,4 @@
 import type { ResolvedHttpOptions } from "../../core/deployment/run-options.ts";
-import type { Patience } from "../../proxy/settings.ts";
 import type { AppTraffic } from "../../proxy/traffic.ts";
 import type { Route } from "../../proxy/route-table.ts";
 
@@ -33,4 +32,4 @@ export interface HttpProxy {
 }
 
 /** Opens the port, or goes on with what serves already. @throws {ConfigError} with the path of the option with which that cannot be done. */
-export type OpenProxy = (http: ResolvedHttpOptions, patience?: Patience) => Promise<HttpProxy>;
+export type OpenProxy = (http: ResolvedHttpOptions) => Promise<HttpProxy>;

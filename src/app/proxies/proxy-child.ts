@@ -24,7 +24,7 @@ export class ProxyChild implements ProxyProcess {
   readonly #slot: ControlSlot<ProxyCommand, ProxyReport>;
   #killTimer: NodeJS.Timeout | undefined = undefined;
 
-  constructor(home: ProxyHome, { http, patience }: ProxyRecord, listener: ProxyProcessListener) {
+  constructor(home: ProxyHome, { http }: ProxyRecord, listener: ProxyProcessListener) {
     const { runtimeDirectory, control, reaper, kept } = home;
     const id = randomBytes(16).toString("hex");
     this.#slot = control.expect<ProxyCommand, ProxyReport>(id, {
@@ -45,7 +45,7 @@ export class ProxyChild implements ProxyProcess {
     if (pid !== undefined) {
       reaper.watch(pid, id);
       try {
-        kept?.processes.note(id, { pid, startedWallMs: systemClock.wallNow(), about: { http, patience } });
+        kept?.processes.note(id, { pid, startedWallMs: systemClock.wallNow(), about: { http } });
       } catch (error) {
         // Nobody would find it again.
         failure = error as Error;
@@ -54,7 +54,7 @@ export class ProxyChild implements ProxyProcess {
     }
     const token = Buffer.from(home.token).toString("hex");
     const adoptionMs = kept?.adoptionMs ?? 0;
-    const bootstrap: ProxyBootstrap = { runtimeDirectory, token, http, patience, adoptionMs };
+    const bootstrap: ProxyBootstrap = { runtimeDirectory, token, http, adoptionMs };
     stdin!.on("error", () => {});
     stdin!.end(JSON.stringify(bootstrap));
     this.#child.on("error", (error) => {

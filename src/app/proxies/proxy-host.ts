@@ -1,7 +1,6 @@
 import type { Clock } from "../../core/contracts/clock.ts";
 import type { Log } from "../../core/contracts/log.ts";
 import type { ResolvedHttpOptions } from "../../core/deployment/run-options.ts";
-import type { Patience } from "../../proxy/settings.ts";
 import type { HttpProxy } from "./http-proxy.ts";
 import type { ProxyHome } from "./proxy-home.ts";
 import type { ProxyRecord, StartProxyProcess } from "./proxy-messages.ts";
@@ -24,9 +23,9 @@ export class ProxyHost {
   }
 
   /** @throws {ConfigError} with the path of the option with which no port can be opened. */
-  async open(http: ResolvedHttpOptions, patience: Patience = {}): Promise<HttpProxy> {
+  async open(http: ResolvedHttpOptions): Promise<HttpProxy> {
     const { ProxyWorkers } = await import("./proxy-workers.ts");
-    const opened = (await this.#adopt()) ?? (await ProxyWorkers.open(await this.#like({ http, patience })));
+    const opened = (await this.#adopt()) ?? (await ProxyWorkers.open(await this.#like({ http })));
     this.#open.push(opened);
     return opened;
   }

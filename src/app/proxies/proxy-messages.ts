@@ -1,7 +1,6 @@
 import type { ResolvedHttpOptions } from "../../core/deployment/run-options.ts";
 import type { AppTraffic } from "../../proxy/traffic.ts";
 import type { Route } from "../../proxy/route-table.ts";
-import type { Patience } from "../../proxy/settings.ts";
 import type { HttpTimeouts } from "./http-proxy.ts";
 
 /** What a new proxy process is given on its standard input: others can read a command line. */
@@ -11,7 +10,6 @@ export interface ProxyBootstrap {
   /** The secret of the instance, in hex. */
   readonly token: string;
   readonly http: ResolvedHttpOptions;
-  readonly patience: Patience;
   /** How long it goes on without a controller. */
   readonly adoptionMs: number;
 }
@@ -19,7 +17,6 @@ export interface ProxyBootstrap {
 /** What the next controller must know of a proxy. */
 export interface ProxyRecord {
   readonly http: ResolvedHttpOptions;
-  readonly patience: Patience;
 }
 
 /** Controller to proxy. Those with an `id` are answered by `done`, `drain` when nothing is left. */

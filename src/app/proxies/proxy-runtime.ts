@@ -29,7 +29,7 @@ const REPORT_MS = 1_000;
 const GOODBYE_MS = 200;
 
 const bootstrap = JSON.parse(await text(process.stdin)) as ProxyBootstrap;
-const { runtimeDirectory, http, patience } = bootstrap;
+const { runtimeDirectory, http } = bootstrap;
 const secret = Buffer.from(bootstrap.token, "hex");
 const log = stderrLog("warn", "heliostat");
 const policies = new PolicyLoader(log);
@@ -101,7 +101,6 @@ async function perform(command: ProxyCommand): Promise<void> {
 
 async function listen(port: number, isAlone: boolean): Promise<void> {
   const options = {
-    ...patience,
     http: { ...http, ...timeouts, port },
     openExchange: exchangeOpener(client.caller),
     clock: systemClock,

@@ -64,6 +64,7 @@ export function replicaSpecOf(
     app: target.app,
     deployment: spec.name,
     kind: spec.kind,
+    answersHttp: spec.answersHttp,
     code: spec.code,
     codeDigest: spec.codeDigest,
     target: spec.target,

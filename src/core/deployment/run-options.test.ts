@@ -12,9 +12,13 @@ test("fills in the defaults", () => {
       port: 8000,
       requestTimeoutMs: undefined,
       keepAliveTimeoutMs: 90_000,
+      receiveTimeoutMs: 60_000,
+      pingIntervalMs: 20_000,
       maxHeaderBytes: 16_384,
       maxBodyBytes: 104_857_600,
       tls: undefined,
+      trustProxy: [],
+      cors: [],
       workers: 1,
     },
     signal: undefined,
@@ -45,4 +49,37 @@ describe("refuses", () => {
   ])("%j", (options, path) => {
     expect(() => resolveRunOptions(options as RunOptions)).toThrow(expect.objectContaining({ path }));
   });
+});
+
+test.each(["10.0.0.1", "10.0.0.0/8", "0.0.0.0/0", "::1", "fd00::/8", "::ffff:10.0.0.1", "2001:db8::1/128"])(
+  "http.trustProxy takes %s",
+  (network) => {
+    expect(resolveRunOptions({ http: { trustProxy: [network] } }).http.trustProxy).toEqual([network]);
+  },
+);
+
+test.each([
+  "",
+  "10.0.0",
+  "10.0.0.256",
+  "10.0.0.0/33",
+  "10.0.0.0/",
+  "10.0.0.0/8/8",
+  "::1/129",
+  "proxy.example",
+  "1::2::3",
+  7,
+])("http.trustProxy refuses %j", (network) => {
+  expect(() => resolveRunOptions({ http: { trustProxy: ["::1", network as string] } })).toThrow(
+    expect.objectContaining({ code: "CONFIG", path: "http.trustProxy[1]" }),
+  );
+});
+
+test("http.cors takes origins as browsers send them, and nothing else", () => {
+  const cors = ["https://shop.example", "http://localhost:5173", "*"];
+  expect(resolveRunOptions({ http: { cors } }).http.cors).toEqual(cors);
+  for (const wrong of ["shop.example", "https://shop.example/", "https://a/b", "null", "", 1])
+    expect(() => resolveRunOptions({ http: { cors: [wrong as string] } })).toThrow(
+      expect.objectContaining({ code: "CONFIG", path: "http.cors[0]" }),
+    );
 });

@@ -1,6 +1,20 @@
 import { ConfigError } from "../errors.ts";
 import type { HttpOptions, RunOptions } from "../serve-types.ts";
-import { above0, at, countFrom1, flag, numberWhere, read, readKeys, show, text, type Check } from "./option-checks.ts";
+import {
+  above0,
+  at,
+  atLeast0,
+  type Check,
+  countFrom1,
+  flag,
+  listWhere,
+  numberWhere,
+  read,
+  readKeys,
+  show,
+  text,
+} from "./option-checks.ts";
+import { isNetwork } from "./network.ts";
 import { abortSignal } from "./handle-options.ts";
 import { deploymentName } from "./options.ts";
 
@@ -19,9 +33,14 @@ export interface ResolvedHttpOptions {
   readonly port: number;
   readonly requestTimeoutMs: number | undefined;
   readonly keepAliveTimeoutMs: number;
+  readonly receiveTimeoutMs: number;
+  /** 0: never. */
+  readonly pingIntervalMs: number;
   readonly maxHeaderBytes: number;
   readonly maxBodyBytes: number;
   readonly tls: { readonly key: string; readonly cert: string; readonly ca: string | undefined } | undefined;
+  readonly trustProxy: readonly string[];
+  readonly cors: readonly string[];
   readonly workers: number;
 }
 
@@ -31,9 +50,13 @@ const httpNames: readonly (keyof HttpOptions)[] = [
   "port",
   "requestTimeoutMs",
   "keepAliveTimeoutMs",
+  "receiveTimeoutMs",
+  "pingIntervalMs",
   "maxHeaderBytes",
   "maxBodyBytes",
   "tls",
+  "trustProxy",
+  "cors",
   "workers",
 ];
 
@@ -64,9 +87,13 @@ export function resolveHttpOptions(options: unknown, path: string): ResolvedHttp
     port: get("port", portNumber) ?? 8000,
     requestTimeoutMs: get("requestTimeoutMs", above0),
     keepAliveTimeoutMs: get("keepAliveTimeoutMs", above0) ?? 90_000,
+    receiveTimeoutMs: get("receiveTimeoutMs", above0) ?? 60_000,
+    pingIntervalMs: get("pingIntervalMs", atLeast0) ?? 20_000,
     maxHeaderBytes: get("maxHeaderBytes", countFrom1) ?? 16_384,
     maxBodyBytes: get("maxBodyBytes", countFrom1) ?? 104_857_600,
     tls: get("tls", certificate),
+    trustProxy: get("trustProxy", listWhere(networkAddress)) ?? [],
+    cors: get("cors", listWhere(pageOrigin)) ?? [],
     workers: get("workers", countFrom1) ?? 1,
   };
 }
@@ -85,6 +112,24 @@ const portNumber = numberWhere(
   (value) => Number.isInteger(value) && value >= 0 && value <= 65_535,
   "an integer from 0 (any free port) to 65535",
 );
+
+const networkAddress: Check<string> = (value, path) => {
+  if (typeof value === "string" && isNetwork(value)) return value;
+  throw new ConfigError(
+    `${path} must be an address such as "10.0.0.7" or a network such as "10.0.0.0/8", not ${show(value)}.`,
+    { path },
+  );
+};
+
+/** As browsers send it: scheme, host and port, and nothing behind them. */
+const pageOrigin: Check<string> = (value, path) => {
+  if (value === "*") return value;
+  if (typeof value === "string" && URL.parse(value)?.origin === value) return value;
+  throw new ConfigError(
+    `${path} must be an origin such as "https://shop.example", without a path, or "*" for all, not ${show(value)}.`,
+    { path },
+  );
+};
 
 const certificate: Check<NonNullable<ResolvedHttpOptions["tls"]>> = (value, path) => {
   const given = readKeys(value, path, ["key", "cert", "ca"]);

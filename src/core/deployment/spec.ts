@@ -46,6 +46,8 @@ export interface ReplicaSpec {
   readonly app: string;
   readonly deployment: string;
   readonly kind: "class" | "function";
+  /** Whether its class is known to have a method `fetch`, before there is an instance. */
+  readonly answersHttp: boolean;
   readonly code: CodeReference;
   readonly codeDigest?: string | undefined;
   /** Only for engines in this process; never sent. */

@@ -190,8 +190,20 @@ export interface DeploymentHooks {
 
 /** One WebSocket connection, as its replica sees it: iterate its messages, send, close. */
 export interface ReplicaWebSocket extends AsyncIterable<string | Uint8Array> {
-  /** Resolves when the message has left or the buffer has room again. */
-  send(message: string | Uint8Array): Promise<void>;
+  /**
+   * Sends one message: a string as text, bytes as binary. Resolves when it has left or the buffer has room again.
+   *
+   * Rejects once the connection has ended, and with a `TypeError` for anything that is neither text nor bytes.
+   */
+  send(message: string | ArrayBuffer | ArrayBufferView): Promise<void>;
+  /**
+   * Closes the connection behind what was sent before, and ends the iteration. The code is 1000 or one from 3000 to
+   * 4999, the reason has at most 123 bytes.
+   *
+   * @default 1000 and no reason
+   * @throws {HeliostatError} if the code or the reason cannot be sent.
+   */
   close(code?: number, reason?: string): void;
+  /** The code and reason with which it ended: the client's, if it has sent one; 1006 if it left without a word. */
   readonly closed: Promise<{ code: number; reason: string }>;
 }

@@ -44,7 +44,7 @@ export const CallState = { NEW: 0, RESOLVING: 1, QUEUED: 2, SENT: 3, SETTLED: 4 
 export type CallState = (typeof CallState)[keyof typeof CallState];
 
 /** The request of which a call is part. */
-export type CallOrigin = Pick<RequestScope, "requestId" | "route" | "traceparent">;
+export type CallOrigin = Pick<RequestScope, "requestId" | "route" | "traceparent" | "clientAddress">;
 
 /** What a call inherits from the request during which it is made, or is given: shared by all calls that have the same. */
 export interface CallTerms {

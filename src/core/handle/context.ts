@@ -31,6 +31,10 @@ export interface RequestScope {
   readonly signal: AbortSignal;
   /** Set once the request was cancelled or its deadline has passed: the error that further calls get. */
   readonly endedBy: Error | undefined;
+  /** Of an HTTP request or WebSocket: the client's address. */
+  readonly clientAddress: string | undefined;
+  /** Aborts a signal that belongs to this request, for `error`. What its listeners throw concerns nobody else. */
+  abortSignal(controller: AbortController, error: Error): void;
   /** Ends `child` when the request ends early; `forget` undoes it. */
   adopt(child: Cancellable): void;
   forget(child: Cancellable): void;

@@ -9,6 +9,8 @@ import type { CloseReason, Exchange, ExchangeListener, ExchangeOptions } from ".
 import { PART_BYTES, PART_COST } from "./parts.ts";
 import type { Reply } from "./reply.ts";
 
+type Phase = "opening" | "waiting" | "answering" | "closing" | "over";
+
 /** Credit is given back when so much has left, so that the replica hears of it before it must stop. */
 const RETURN_ITEMS = 128;
 const RETURN_BYTES = 524_288;
@@ -32,7 +34,7 @@ export class ExchangeCall extends Call implements Exchange, Expiring {
   readonly #router: Router;
   readonly #listener: ExchangeListener;
   #deadline: DeadlineEntry | undefined = undefined;
-  #phase: "opening" | "waiting" | "answering" | "closing" | "over" = "opening";
+  #phase: Phase = "opening";
   /** What may be sent of the body, once a replica has accepted the request. */
   #windowBytes = 0;
   #isAccepted = false;
@@ -46,9 +48,9 @@ export class ExchangeCall extends Call implements Exchange, Expiring {
   #returnBytes = 0;
 
   constructor({ caller, router, template, options, listener }: ExchangeCallOptions) {
-    const { head, body, requestId, route, traceparent = "", timeoutMs } = options;
+    const { head, body, requestId, route, traceparent = "", clientAddress, timeoutMs } = options;
     super(template, [head, body ?? NO_BYTES], caller.nextSequence(), {
-      parent: { requestId, route, traceparent },
+      parent: { requestId, route, traceparent, clientAddress },
       priority: 0,
       deadlineMs: timeoutMs === undefined ? Infinity : caller.clock.now() + timeoutMs,
       timeoutMs: timeoutMs ?? 0,
@@ -117,10 +119,43 @@ export class ExchangeCall extends Call implements Exchange, Expiring {
     this.#drain();
   }
 
+  /**
+   * A piece of the answer.
+   *
+   * One that is out of its order, or that the listener cannot take, fails this exchange alone: on its connection there
+   * are others.
+   */
   override item(value: unknown, bytes: number): void {
     // Told of one piece, the listener has cancelled; others were held back behind it.
     if (this.state === CallState.SETTLED) return;
-    const reply = replyOf(value);
+    try {
+      this.#tell(replyOf(value), bytes);
+    } catch (error) {
+      this.#router.abandon(this, error);
+    }
+  }
+
+  override resolve(value: unknown): void {
+    this.#release();
+    const phase = this.#phase;
+    this.#phase = "over";
+    try {
+      this.#conclude(value, phase);
+    } catch (error) {
+      this.#tellError(error);
+    }
+  }
+
+  override reject(error: unknown): void {
+    this.#release();
+    const phase = this.#phase;
+    this.#phase = "over";
+    // Who opens an exchange must have it before it hears of it.
+    if (phase === "opening") this.#caller.clock.nextTurn(() => this.#tellError(error));
+    else if (phase !== "over" && phase !== "closing") this.#tellError(error);
+  }
+
+  #tell(reply: ReturnType<typeof replyOf>, bytes: number): void {
     const listener = this.#listener;
     if (reply.type === "head") {
       if (this.#phase !== "waiting") throw misplaced("head");
@@ -140,8 +175,9 @@ export class ExchangeCall extends Call implements Exchange, Expiring {
         listener.onMessage(reply.message, bytes);
         return;
       case "close":
-        this.#phase = "closing";
         listener.onEnd({ code: reply.code, reason: reply.reason });
+        // Not before it has been told: if that fails, there is an error to tell.
+        if (this.#phase === "answering") this.#phase = "closing";
         return;
       case "response":
       case "value":
@@ -149,21 +185,14 @@ export class ExchangeCall extends Call implements Exchange, Expiring {
     }
   }
 
-  override resolve(value: unknown): void {
-    this.#release();
-    const phase = this.#phase;
-    this.#phase = "over";
+  #conclude(value: unknown, phase: Phase): void {
     const listener = this.#listener;
     if (value === undefined && phase !== "waiting") {
       if (phase === "answering") listener.onEnd();
       return;
     }
     const reply = replyOf(value);
-    if (reply.type !== "response" || phase !== "waiting") {
-      const error = misplaced(value === undefined ? "end" : "response");
-      listener.onError(error);
-      throw error;
-    }
+    if (reply.type !== "response" || phase !== "waiting") throw misplaced(value === undefined ? "end" : "response");
     const { head, body } = reply;
     if (listener.onResponse !== undefined) {
       listener.onResponse(head, body);
@@ -174,13 +203,12 @@ export class ExchangeCall extends Call implements Exchange, Expiring {
     listener.onEnd();
   }
 
-  override reject(error: unknown): void {
-    this.#release();
-    const phase = this.#phase;
-    this.#phase = "over";
-    // Who opens an exchange must have it before it hears of it.
-    if (phase === "opening") this.#caller.clock.nextTurn(() => this.#listener.onError(error));
-    else if (phase !== "over" && phase !== "closing") this.#listener.onError(error);
+  #tellError(error: unknown): void {
+    try {
+      this.#listener.onError(error);
+    } catch {
+      // It was the last thing to tell, and it must not reach the exchanges beside this one.
+    }
   }
 
   /** Sends a part, or keeps a copy until there is room. */
@@ -218,7 +246,11 @@ export class ExchangeCall extends Call implements Exchange, Expiring {
     }
     if (!this.#isFull || parts.length > 0 || this.#windowBytes <= 0) return;
     this.#isFull = false;
-    this.#listener.onRoom();
+    try {
+      this.#listener.onRoom();
+    } catch (error) {
+      this.#router.abandon(this, error);
+    }
   }
 
   #return(bytes: number): void {

@@ -1,16 +1,22 @@
 import type { ReplicaWebSocket } from "../deployment/types.ts";
+import { toError } from "../error-text.ts";
 import { HeliostatError } from "../errors.ts";
+import { BROKEN, checkClose, NORMAL } from "./close-code.ts";
 import type { CloseReason } from "./exchange.ts";
 import type { IncomingExchange, IncomingPart } from "./incoming-exchange.ts";
+import { messageData, type WebSocketMessage } from "./message-data.ts";
 
 type Message = string | Uint8Array;
 type MessagePart = Extract<IncomingPart, { data: unknown }>;
 type Step = IteratorResult<Message, undefined>;
 
-/** What a close frame has room for. */
-const MAX_REASON_BYTES = 123;
-/** What a connection that broke without a word is closed with. */
-const BROKEN: CloseReason = { code: 1006, reason: "" };
+/** Somebody who waits until another message may be sent. */
+interface Sender {
+  /** What is still to be sent; undefined: it has left, and the next one may not follow yet. */
+  message: Message | undefined;
+  resolve(): void;
+  reject(error: Error): void;
+}
 
 /** The WebSocket that a replica's `websocket` method gets. */
 export class ExchangeSocket implements ReplicaWebSocket {
@@ -20,11 +26,11 @@ export class ExchangeSocket implements ReplicaWebSocket {
   /** Messages that nobody has read. */
   #received: MessagePart[] = [];
   #readers: ((step: Step) => void)[] = [];
-  /** Messages for which there is no credit, and who waits for some. */
-  #toSend: Message[] = [];
-  #senders: (() => void)[] = [];
+  /** In their order; there are none while there is credit. */
+  #senders: Sender[] = [];
   #hasCredit = true;
-  #isOpen = true;
+  /** Why nothing can be sent any more. */
+  #end: CloseReason | undefined = undefined;
 
   constructor(exchange: IncomingExchange) {
     const { promise, resolve } = Promise.withResolvers<CloseReason>();
@@ -35,31 +41,17 @@ export class ExchangeSocket implements ReplicaWebSocket {
     exchange.onCredit = () => this.#sendWaiting();
   }
 
-  /** After the close, messages are dropped: the other side may have gone at any time. */
-  send(message: Message): Promise<void> {
-    if (!this.#isOpen) return Promise.resolve();
-    if (this.#toSend.length > 0 || !this.#hasCredit) {
-      // Not by `slice`, which does not copy if it is a Buffer's.
-      this.#toSend.push(typeof message === "string" ? message : new Uint8Array(message));
-    } else {
-      try {
-        this.#hasCredit = this.#exchange.sendMessage(message);
-      } catch (error) {
-        return Promise.reject(error as Error);
-      }
-      if (this.#hasCredit) return Promise.resolve();
-    }
-    return new Promise((resolve) => this.#senders.push(resolve));
+  send(message: WebSocketMessage): Promise<void> {
+    const sent = this.#send(message);
+    // Who does not wait for it must not end with the whole replica because a client has left.
+    sent.catch(() => {});
+    return sent;
   }
 
   /** Also ends the iteration; `closed` tells what the client answered. */
   close(code = 1000, reason = ""): void {
     checkClose(code, reason);
-    if (!this.#isOpen) return;
-    // What was sent before goes first, also without credit: a close must not wait for a client that does not read.
-    for (const message of this.#toSend) this.#exchange.sendMessage(message);
-    this.#shut();
-    this.#exchange.sendClose({ code, reason });
+    this.#close({ code, reason });
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Message, undefined> {
@@ -68,26 +60,51 @@ export class ExchangeSocket implements ReplicaWebSocket {
 
   /** The handler is done. */
   end(): void {
-    this.close();
-    this.#tellClosed(BROKEN);
+    this.#close(NORMAL);
+    this.#tellClosed(this.#end!);
   }
 
-  /** The request has ended early: there is no client any more. */
-  stop(): void {
-    this.#shut();
-    this.#tellClosed(BROKEN);
+  /** The request has ended early, or its handler has failed: this is what the client is closed with. */
+  stop(close: CloseReason): void {
+    this.#shut(close);
+    this.#tellClosed(close);
+  }
+
+  #send(given: WebSocketMessage): Promise<void> {
+    try {
+      const message = messageData(given);
+      if (this.#end !== undefined) throw closedError(this.#end);
+      if (!this.#hasCredit) return this.#wait(ownCopy(message));
+      this.#hasCredit = this.#exchange.sendMessage(message);
+      return this.#hasCredit ? Promise.resolve() : this.#wait(undefined);
+    } catch (error) {
+      return Promise.reject(toError(error));
+    }
+  }
+
+  #wait(message: Message | undefined): Promise<void> {
+    return new Promise((resolve, reject) => this.#senders.push({ message, resolve, reject }));
+  }
+
+  /** What was sent before goes first, also without credit: a close must not wait for a client that does not read. */
+  #close(close: CloseReason): void {
+    if (this.#end !== undefined) return;
+    for (const sender of this.#senders) this.#hand(sender);
+    this.#shut(close);
+    this.#exchange.sendClose(close);
   }
 
   #receive(part: IncomingPart): void {
     if ("close" in part) {
+      const close = part.close ?? BROKEN;
+      this.#tellClosed(close);
       // What came before the close is still read.
-      this.#isOpen = false;
+      this.#end ??= close;
       this.#endReaders();
       this.#endSenders();
-      this.#tellClosed(part.close ?? BROKEN);
       return;
     }
-    if (!this.#isOpen) return;
+    if (this.#end !== undefined) return;
     const reader = this.#readers.shift();
     if (reader === undefined) {
       this.#received.push(part);
@@ -103,24 +120,36 @@ export class ExchangeSocket implements ReplicaWebSocket {
       this.#exchange.allow(part.bytes);
       return Promise.resolve({ value: part.data, done: false });
     }
-    if (!this.#isOpen) return Promise.resolve({ value: undefined, done: true });
+    if (this.#end !== undefined) return Promise.resolve({ value: undefined, done: true });
     return new Promise((resolve) => this.#readers.push(resolve));
   }
 
   #sendWaiting(): void {
     this.#hasCredit = true;
-    while (this.#hasCredit && this.#toSend.length > 0) {
-      const message = this.#toSend.shift()!;
-      this.#hasCredit = this.#exchange.sendMessage(message);
+    for (let sender = this.#senders[0]; sender !== undefined; sender = this.#senders[0]) {
+      if (sender.message !== undefined) {
+        this.#hand(sender);
+        if (!this.#hasCredit) return;
+      }
+      sender.resolve();
+      this.#senders.shift();
     }
-    if (!this.#hasCredit) return;
-    const senders = this.#senders;
-    this.#senders = [];
-    for (const resolve of senders) resolve();
   }
 
-  #shut(): void {
-    this.#isOpen = false;
+  /** Sends what a sender waits with. One message that cannot travel fails alone. */
+  #hand(sender: Sender): void {
+    const { message } = sender;
+    if (message === undefined) return;
+    sender.message = undefined;
+    try {
+      this.#hasCredit = this.#exchange.sendMessage(message);
+    } catch (error) {
+      sender.reject(toError(error));
+    }
+  }
+
+  #shut(close: CloseReason): void {
+    this.#end ??= close;
     this.#received = [];
     this.#endReaders();
     this.#endSenders();
@@ -133,17 +162,21 @@ export class ExchangeSocket implements ReplicaWebSocket {
   }
 
   #endSenders(): void {
-    this.#toSend = [];
     const senders = this.#senders;
     this.#senders = [];
-    for (const resolve of senders) resolve();
+    for (const { message, resolve, reject } of senders) {
+      if (message === undefined) resolve();
+      else reject(closedError(this.#end!));
+    }
   }
 }
 
-function checkClose(code: number, reason: string): void {
-  const mayBeSent = Number.isInteger(code) && code >= 1000 && code <= 4999 && ![1004, 1005, 1006, 1015].includes(code);
-  if (!mayBeSent)
-    throw new HeliostatError(`A WebSocket cannot be closed with code ${code}. Use 1000, or one from 4000 to 4999.`);
-  if (new TextEncoder().encode(reason).byteLength > MAX_REASON_BYTES)
-    throw new HeliostatError(`The reason of a close takes more than ${MAX_REASON_BYTES} bytes. Use a shorter one.`);
+/** The user may change what he has given as soon as `send` returns. Not by `slice`, which does not copy a Buffer. */
+function ownCopy(message: Message): Message {
+  return typeof message === "string" ? message : new Uint8Array(message);
+}
+
+function closedError({ code, reason }: CloseReason): HeliostatError {
+  const why = reason === "" ? "" : `, ${JSON.stringify(reason)}`;
+  return new HeliostatError(`The WebSocket is closed (code ${code}${why}): nothing can be sent any more.`);
 }

@@ -30,6 +30,8 @@ export interface ExchangeOptions {
   readonly route: string;
   /** W3C trace context, given on to every call made for it. */
   readonly traceparent?: string;
+  /** Where the client is, seen through proxies that are trusted. */
+  readonly clientAddress?: string | undefined;
   readonly multiplexedModelId?: string;
   readonly sessionId?: string;
   /** A deadline for all of it. */

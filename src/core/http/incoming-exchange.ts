@@ -30,7 +30,7 @@ export interface IncomingExchange extends IncomingCall {
   /** A part of this size was taken: another may come. */
   allow(bytes: number): void;
   /** Sends all of the response at once. @throws {SerializationError} if its head cannot travel; nothing was sent. */
-  respond(response: { readonly head: ResponseHead; readonly body: Uint8Array }, othersOngoing: number): void;
+  respond(response: WholeResponse, othersOngoing: number): void;
   /** Begins a response that comes in chunks, or accepts a WebSocket. @throws {SerializationError} */
   sendHead(head: ResponseHead): void;
   /** Sends a chunk. Returns whether another may follow now; if not, `onCredit` tells when. */
@@ -39,6 +39,13 @@ export interface IncomingExchange extends IncomingCall {
   sendMessage(message: string | Uint8Array): boolean;
   /** Closes the WebSocket; the work for it goes on. */
   sendClose(close: CloseReason): void;
+}
+
+/** A response of which all is known. */
+export interface WholeResponse {
+  readonly head: ResponseHead;
+  /** A string is sent as UTF-8. */
+  readonly body: Uint8Array | string;
 }
 
 /** What comes with the head. */
@@ -54,6 +61,8 @@ export interface ExchangeHost {
   /** The method of the user's instance with this name. @throws {UnknownMethodError} */
   method(exchange: IncomingExchange): Function;
   readonly target: object | Function;
+  /** What decides about the opening of a WebSocket, if the class has such a thing: `static acceptWebSocket`. */
+  acceptor(): { readonly method: Function; readonly self: unknown } | undefined;
   /** Calls a function in the context of the request. */
   call(exchange: IncomingExchange, method: Function, self: unknown, args: readonly unknown[]): unknown;
   /** The work is over and its place is free: tells the outcome, unless the time is up. */

@@ -1,3 +1,4 @@
+import { toError } from "../error-text.ts";
 import type { IncomingExchange } from "./incoming-exchange.ts";
 
 /** The part of a byte stream's controller that is used here. */
@@ -58,6 +59,16 @@ export class RequestBody {
   }
 
   #give(): void {
+    try {
+      this.#giveNext();
+    } catch (error) {
+      // A reader may ask in a way in which the bytes cannot be given: for whole 16-bit numbers out of an odd number of bytes.
+      this.#end();
+      this.#controller.error(toError(error));
+    }
+  }
+
+  #giveNext(): void {
     const part = this.#parts.shift();
     if (part !== undefined) {
       this.#isWanted = false;

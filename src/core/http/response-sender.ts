@@ -2,70 +2,115 @@ import { HeliostatError } from "../errors.ts";
 import type { ResponseHead } from "./exchange.ts";
 import type { ExchangeHost, IncomingExchange } from "./incoming-exchange.ts";
 import { PART_BYTES } from "./parts.ts";
+import { withLength } from "./response-head.ts";
 
 /** A body up to this size goes in one frame with the head, if it is whole at once. */
-const WHOLE_BYTES = 65_536;
-/** A body that was made of a string or of bytes ends so many promise jobs after its only chunk. */
-const END_JOBS = 6;
+export const WHOLE_BYTES = 65_536;
+/**
+ * So many promise jobs the head waits for the body: one that was made of a string or of bytes gives its only chunk and its
+ * end within them, and then all goes in one piece.
+ */
+const GRACE_JOBS = 8;
 
 type Step = ReadableStreamReadResult<unknown>;
 
-/** Sends one response with a body: chunk by chunk, each at once, as long as there is credit. */
+/** Sends one response whose body is a stream: its head at once, and each chunk as it comes, as long as there is credit. */
 export class ResponseSender {
   readonly #exchange: IncomingExchange;
   readonly #host: ExchangeHost;
   #reader!: ReadableStreamDefaultReader<unknown>;
   #cancelled: Promise<void> | undefined = undefined;
   #resume: (() => void) | undefined = undefined;
+  /** The outcome was told. */
+  #isOver = false;
 
   constructor(exchange: IncomingExchange, host: ExchangeHost) {
     this.#exchange = exchange;
     this.#host = host;
   }
 
-  /** Never rejects. */
-  async send(response: Response): Promise<void> {
-    const exchange = this.#exchange;
-    const stopBefore = exchange.onStop;
+  /** Sends a body that is there as a whole, but too large for one frame. Never rejects. */
+  async sendBytes(head: ResponseHead, bytes: Uint8Array): Promise<void> {
+    this.#onStop(() => this.#resume?.());
     try {
-      this.#reader = response.body!.getReader();
-      exchange.onStop = () => {
-        stopBefore?.();
-        this.#host.call(exchange, this.#cancel, this, [exchange.endedBy]);
-        this.#resume?.();
-      };
-      await this.#send(headOf(response));
+      this.#exchange.sendHead(withLength(head, bytes.byteLength));
+      await this.#sendChunk(bytes);
+      this.#succeed((others) => this.#exchange.end(others));
     } catch (error) {
-      if (this.#reader !== undefined) await this.#cancel(error);
-      this.#host.fail(exchange, exchange.endedBy ?? error);
+      this.#fail(error);
     }
   }
 
-  async #send(head: ResponseHead): Promise<void> {
+  /** Sends a body as it comes, or, for a client that asked for the head alone, what is known of it. Never rejects. */
+  async send(head: ResponseHead, body: ReadableStream<unknown>, isHead: boolean): Promise<void> {
+    try {
+      this.#reader = readerOf(body);
+      // A read that is under way may never end: its body is let go of, and then the request is over.
+      this.#onStop(() => void this.#cancelInContext().then(() => this.#fail(this.#exchange.endedBy)));
+      await this.#send(head, isHead);
+    } catch (error) {
+      if (this.#reader !== undefined) await this.#cancel(error);
+      this.#fail(error);
+    }
+  }
+
+  /** What happens if the request ends early, after what else does then. */
+  #onStop(stop: () => void): void {
+    const before = this.#exchange.onStop;
+    this.#exchange.onStop = () => {
+      before?.();
+      stop();
+    };
+  }
+
+  #succeed(tell: (othersOngoing: number) => void): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#host.succeed(this.#exchange, tell);
+  }
+
+  #fail(error: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#host.fail(this.#exchange, this.#exchange.endedBy ?? error);
+  }
+
+  async #send(head: ResponseHead, isHead: boolean): Promise<void> {
     const exchange = this.#exchange;
     const reader = this.#reader;
-    let step: Step = await this.#checked(reader.read());
-    let chunk = step.done ? NO_BYTES : bytesOf(step.value);
-    let next: Promise<Step> | undefined;
-    if (!step.done && chunk.byteLength <= WHOLE_BYTES) {
-      next = reader.read();
-      const end = await soon(next);
-      if (end?.done === true) step = end;
+    let reading = reader.read();
+    let step = await soon(reading);
+    let chunk: Uint8Array = NO_BYTES;
+    // Without a chunk before it, an error is all that there is to tell.
+    if (step === FAILED) step = await reading;
+    if (step?.done === false) {
+      chunk = bytesOf(step.value);
+      reading = reader.read();
+      step = await soon(reading);
     }
-    if (step.done) {
-      this.#checkStopped();
-      this.#host.succeed(exchange, (others) => exchange.respond({ head, body: chunk }, others));
+    this.#checkStopped();
+    const isWhole = step !== FAILED && step?.done === true;
+    const length = isWhole ? chunk.byteLength : undefined;
+    if (isHead) {
+      // The code behind the rest of it is stopped: nobody will read that.
+      if (length === undefined) await this.#cancel(undefined);
+      const told = length === undefined ? head : withLength(head, length);
+      this.#succeed((others) => exchange.respond({ head: told, body: NO_BYTES }, others));
       return;
     }
-    exchange.sendHead(head);
-    for (;;) {
-      await this.#sendChunk(chunk);
-      step = await this.#checked(next ?? reader.read());
-      next = undefined;
-      if (step.done) break;
-      chunk = bytesOf(step.value);
+    if (length !== undefined && length <= WHOLE_BYTES) {
+      this.#succeed((others) => exchange.respond({ head, body: chunk }, others));
+      return;
     }
-    this.#host.succeed(exchange, (others) => exchange.end(others));
+    exchange.sendHead(length === undefined ? head : withLength(head, length));
+    await this.#sendChunk(chunk);
+    await this.#sendRest(await this.#checked(reading), reader);
+  }
+
+  async #sendRest(first: Step, reader: ReadableStreamDefaultReader<unknown>): Promise<void> {
+    for (let step = first; !step.done; step = await this.#checked(reader.read()))
+      await this.#sendChunk(bytesOf(step.value));
+    this.#succeed((others) => this.#exchange.end(others));
   }
 
   async #sendChunk(chunk: Uint8Array): Promise<void> {
@@ -96,23 +141,49 @@ export class ResponseSender {
 
   /** Lets the producer clean up; what it throws while it does is nothing that anybody waits for. */
   #cancel(reason: unknown): Promise<void> {
-    return (this.#cancelled ??= this.#reader.cancel(reason).catch(() => {}));
+    return (this.#cancelled ??= cancelled(this.#reader, reason));
+  }
+
+  #cancelInContext(): Promise<void> {
+    const { endedBy } = this.#exchange;
+    return this.#host.call(this.#exchange, this.#cancel, this, [endedBy]) as Promise<void>;
   }
 }
 
 const NO_BYTES = new Uint8Array(0);
 
-/** What a promise becomes within a few promise jobs; undefined if it takes longer, or rejects. */
-async function soon<T>(promise: Promise<T>): Promise<T | undefined> {
-  let value: T | undefined;
+/** Libraries that bring a Response of their own may have the platform's other streams as its body. */
+function readerOf(body: ReadableStream<unknown>): ReadableStreamDefaultReader<unknown> {
+  if (typeof body.getReader === "function") return body.getReader();
+  // Types do not know it yet.
+  const { from } = ReadableStream as unknown as { from(items: unknown): ReadableStream<unknown> };
+  return from.call(ReadableStream, body).getReader();
+}
+
+/** Lets whoever makes a body clean up. Never throws, whatever its code does. */
+export async function cancelled(body: { cancel(reason?: unknown): unknown }, reason?: unknown): Promise<void> {
+  try {
+    await body.cancel(reason);
+  } catch {
+    // Nobody waits for it.
+  }
+}
+
+const FAILED: unique symbol = Symbol("failed");
+
+/** What a promise becomes within a few promise jobs; undefined if it takes longer. */
+async function soon<T>(promise: Promise<T>): Promise<T | typeof FAILED | undefined> {
+  let outcome: T | typeof FAILED | undefined;
   promise.then(
-    (result) => {
-      value = result;
+    (value) => {
+      outcome = value;
     },
-    () => {},
+    () => {
+      outcome = FAILED;
+    },
   );
-  for (let jobs = 0; jobs < END_JOBS && value === undefined; jobs++) await undefined;
-  return value;
+  for (let jobs = 0; jobs < GRACE_JOBS && outcome === undefined; jobs++) await undefined;
+  return outcome;
 }
 
 const encoder = new TextEncoder();
@@ -127,16 +198,4 @@ function bytesOf(chunk: unknown): Uint8Array {
   throw new HeliostatError(
     `The body of a Response yielded ${what}; it must yield bytes or strings. Use sse(items) to send values as events.`,
   );
-}
-
-/** Also a Response of another copy of the class, as libraries bring along. */
-export function isResponse(value: unknown): value is Response {
-  if (typeof value !== "object" || value === null) return false;
-  if (value instanceof Response) return true;
-  return (value as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag] === "Response";
-}
-
-export function headOf({ status, statusText, headers }: Response): ResponseHead {
-  // Several Set-Cookie come one by one.
-  return { status, statusText, headers: [...headers] };
 }

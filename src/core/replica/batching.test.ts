@@ -273,7 +273,10 @@ describe("cancellation (M3)", () => {
     expect(signals[0]!.aborted).toBe(false);
     two.cancel("no more");
     expect(signals[0]!.aborted).toBe(true);
-    expect(signals[0]!.reason).toMatchObject({ name: "RequestCancelledError", cause: "no more" });
+    expect(signals[0]!.reason).toMatchObject({
+      name: "AbortError",
+      cause: { name: "RequestCancelledError", cause: "no more" },
+    });
     outcome.resolve(["a", "b"]);
     for (const { status } of await results) expect(status).toBe("rejected");
   });

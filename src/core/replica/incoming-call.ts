@@ -1,8 +1,12 @@
 import type { Clock } from "../contracts/clock.ts";
+import type { Containment } from "../contracts/containment.ts";
+import type { Log } from "../contracts/log.ts";
 import type { RefusalReason } from "../contracts/replica-client.ts";
+import { errorText } from "../error-text.ts";
 import { HeliostatError, RequestCancelledError, RequestTimeoutError } from "../errors.ts";
 import type { Cancellable, RequestScope } from "../handle/context.ts";
 import type { DeadlineEntry, Expiring } from "../handle/deadlines.ts";
+import { abortReason } from "./abort-reason.ts";
 import { downstreamEnd } from "./downstream-end.ts";
 import type { Peer } from "./peer.ts";
 import type { ReplicaIdentity } from "./replica.ts";
@@ -11,6 +15,8 @@ import type { ReplicaIdentity } from "./replica.ts";
 export interface ServingReplica {
   readonly identity: ReplicaIdentity;
   readonly clock: Clock;
+  readonly log?: Log | undefined;
+  readonly containment?: Containment | undefined;
 }
 
 /**
@@ -28,6 +34,7 @@ export abstract class IncomingCall implements RequestScope, Expiring {
   abstract readonly requestId: string;
   abstract readonly route: string;
   abstract readonly traceparent: string;
+  abstract readonly clientAddress: string | undefined;
   abstract readonly multiplexedModelId: string;
   abstract readonly priority: number;
   abstract readonly deadlineMs: number;
@@ -78,7 +85,7 @@ export abstract class IncomingCall implements RequestScope, Expiring {
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
-      if (this.endedBy !== undefined) this.#controller.abort(this.endedBy);
+      if (this.endedBy !== undefined) this.#controller.abort(abortReason(this.endedBy));
     }
     return this.#controller.signal;
   }
@@ -131,8 +138,18 @@ export abstract class IncomingCall implements RequestScope, Expiring {
       child.endWith(downstreamEnd(error));
       if (children[children.length - 1] === child) this.forget(child);
     }
-    this.#controller?.abort(error);
+    if (this.#controller !== undefined) this.abortSignal(this.#controller, error);
     this.onStop?.();
+  }
+
+  abortSignal(controller: AbortController, error: Error): void {
+    const { containment, log } = this.#replica!;
+    const abort = (): void => controller.abort(abortReason(error));
+    if (containment === undefined) abort();
+    else
+      containment.run(abort, (thrown) =>
+        log?.error(`A listener for the end of request ${this.requestId} has failed: ${errorText(thrown)}`),
+      );
   }
 
   expire(): void {

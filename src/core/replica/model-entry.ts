@@ -1,4 +1,5 @@
 import type { Cancellable, RequestScope } from "../handle/context.ts";
+import { abortReason } from "./abort-reason.ts";
 import type { SharedScope } from "./shared-scope.ts";
 
 /**
@@ -51,7 +52,8 @@ export class ModelEntry<M> {
 
   stopLoading(error: Error): void {
     this.#scope?.stop(error);
-    this.#loading.abort(error);
+    if (this.#scope === undefined) this.#loading.abort(abortReason(error));
+    else this.#scope.abortSignal(this.#loading, error);
   }
 
   resolve(model: M): void {

@@ -1,4 +1,5 @@
 import type { Clock } from "../contracts/clock.ts";
+import type { Containment } from "../contracts/containment.ts";
 import type { ContextStore } from "../contracts/context-store.ts";
 import type { ControllerMessage, ReplicaMessage, ReplicaReport } from "../contracts/control-messages.ts";
 import type { Log } from "../contracts/log.ts";
@@ -24,6 +25,8 @@ export interface ReplicaHostOptions {
   readonly facilities: WeakMap<ReplicaIdentity, ReplicaFacilities>;
   readonly deadlines: Deadlines;
   readonly log: Log;
+  /** @default listeners of a request's signal are trusted */
+  readonly containment?: Containment;
   /** Finds the user's class or function. */
   load(): Promise<Function>;
   /** Begins to accept callers; called once the replica can serve. */
@@ -77,6 +80,8 @@ export class ReplicaHost {
       clock,
       contexts,
       deadlines,
+      log: options.log,
+      containment: options.containment,
       maxOngoingRequests: spec.options.maxOngoingRequests,
       maxRequests: spec.options.maxRequests,
       onWorn: (reason) => this.#announce({ type: "worn-out", reason }),

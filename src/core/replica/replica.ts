@@ -1,5 +1,7 @@
 import type { Clock } from "../contracts/clock.ts";
+import type { Containment } from "../contracts/containment.ts";
 import type { ContextStore } from "../contracts/context-store.ts";
+import type { Log } from "../contracts/log.ts";
 import { RequestTimeoutError } from "../errors.ts";
 import type { RequestScope } from "../handle/context.ts";
 import type { Deadlines } from "../handle/deadlines.ts";
@@ -28,6 +30,8 @@ export interface ReplicaOptions {
   readonly clock: Clock;
   readonly contexts: ContextStore<RequestScope>;
   readonly deadlines: Deadlines;
+  readonly log?: Log | undefined;
+  readonly containment?: Containment | undefined;
   readonly maxOngoingRequests: number;
   /** Calls after which `onWorn` is told, once. */
   readonly maxRequests?: number | undefined;
@@ -208,6 +212,7 @@ export class Replica {
     return {
       deployment: this.identity.deployment,
       target: this.#target!,
+      acceptor: () => acceptorOf(this.#target!),
       method: (exchange) => this.#method(exchange),
       call: (exchange, method, self, args) => contexts.call(exchange, method, self, args),
       succeed: (exchange, tell) => {
@@ -299,6 +304,13 @@ export class Replica {
   #checkDrained(): void {
     if (this.#running === 0 && this.#peers.size === 0) this.#onDrained?.();
   }
+}
+
+/** `static acceptWebSocket` of the class that is served. */
+function acceptorOf(target: object | Function): ReturnType<ExchangeHost["acceptor"]> {
+  const served = (target as { readonly constructor?: unknown }).constructor;
+  const method = typeof served === "function" ? (served as { acceptWebSocket?: unknown }).acceptWebSocket : undefined;
+  return typeof method === "function" ? { method, self: served } : undefined;
 }
 
 export function methodsOf(target: object | Function): string[] {

@@ -1,5 +1,6 @@
 import type { Clock } from "../contracts/clock.ts";
 import type { Cancellable, RequestScope } from "../handle/context.ts";
+import { abortReason } from "./abort-reason.ts";
 import { downstreamEnd } from "./downstream-end.ts";
 import type { ReplicaIdentity } from "./replica.ts";
 
@@ -19,6 +20,8 @@ export class SharedScope implements RequestScope {
   readonly priority: number;
   readonly deadlineMs: number;
   readonly timeoutMs: number;
+  readonly clientAddress: string | undefined;
+  readonly #first: RequestScope;
   endedBy: Error | undefined = undefined;
   #controller: AbortController | undefined = undefined;
   readonly #children = new Set<Cancellable>();
@@ -27,6 +30,8 @@ export class SharedScope implements RequestScope {
   /** @param scopes the requests it is done for, in their order; work that nobody asked for in a request has no scope. */
   constructor(scopes: readonly [RequestScope, ...RequestScope[]], options: { modelId: string; hasDeadline: boolean }) {
     const [first] = scopes;
+    this.#first = first;
+    this.clientAddress = first.clientAddress;
     this.identity = first.identity;
     this.clock = first.clock;
     this.requestId = first.requestId;
@@ -42,7 +47,7 @@ export class SharedScope implements RequestScope {
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
-      if (this.endedBy !== undefined) this.#controller.abort(this.endedBy);
+      if (this.endedBy !== undefined) this.#controller.abort(abortReason(this.endedBy));
     }
     return this.#controller.signal;
   }
@@ -70,7 +75,11 @@ export class SharedScope implements RequestScope {
       child.endWith(downstreamEnd(error));
       if (child.scopeIndex >= 0) this.forget(child);
     }
-    this.#controller?.abort(error);
+    if (this.#controller !== undefined) this.abortSignal(this.#controller, error);
+  }
+
+  abortSignal(controller: AbortController, error: Error): void {
+    this.#first.abortSignal(controller, error);
   }
 
   /** The work is over. */

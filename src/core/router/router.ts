@@ -1,6 +1,7 @@
 import type { Clock } from "../contracts/clock.ts";
 import type { Log } from "../contracts/log.ts";
 import type { BodyEncoder, ConnectReplica, Part } from "../contracts/replica-client.ts";
+import { ProtocolError } from "../errors.ts";
 import { type Call, CallState } from "../handle/call.ts";
 import { settleWithError } from "../handle/settle.ts";
 import { type Broadcast, Broadcasts, type MakeCall } from "./broadcast.ts";
@@ -164,7 +165,8 @@ export class Router implements SlotOwner {
   /** Part of `SlotOwner`. */
   onLost(slot: ReplicaSlot, error: Error, lost: readonly LostCall[]): void {
     const { replicaId } = slot.target;
-    if (lost.length > 0 && this.#closedBy === undefined)
+    // A connection that ends by itself concerns nobody but those whose calls it had; one that was broken is somebody's fault.
+    if ((lost.length > 0 || error instanceof ProtocolError) && this.#closedBy === undefined)
       this.#options.log.warn(`The connection to replica ${replicaId} broke: ${error.message}`, {
         openRequests: lost.length,
       });

@@ -15,6 +15,7 @@ import { Acceptor } from "../../wire/acceptor.ts";
 import { ByteReader } from "../../wire/codec/reader.ts";
 import { ByteWriter } from "../../wire/codec/writer.ts";
 import type { Transport } from "../../wire/transport.ts";
+import { containment } from "../containment.ts";
 import type { WireContext } from "../../wire/wire-context.ts";
 
 export interface MemoryEngineOptions {
@@ -89,6 +90,7 @@ class MemoryReplica implements ReplicaProcess {
       facilities,
       deadlines,
       log,
+      containment,
       load: () => Promise.resolve(spec.target!),
       listen: (replica) => {
         this.acceptor = new Acceptor(context, replica);

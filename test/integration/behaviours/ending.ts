@@ -56,7 +56,7 @@ export function describeEnding(mode: Mode): void {
       response.cancel();
       expect(response.cancelled).toBe(true);
       expect(await failureOf(response)).toBeInstanceOf(RequestCancelledError);
-      await happened(`abort ${key}: RequestCancelledError`);
+      await happened(`abort ${key}: AbortError of RequestCancelledError`);
     });
 
     it("reaches the calls made downstream, over two and three hops", async () => {
@@ -64,12 +64,12 @@ export function describeEnding(mode: Mode): void {
       await happened(`start ${key} two`);
       two.cancel();
       expect(await failureOf(two)).toBeInstanceOf(RequestCancelledError);
-      await happened(`abort ${key} two: RequestCancelledError`);
+      await happened(`abort ${key} two: AbortError of RequestCancelledError`);
       const three = running.handle.forward.remote("forward", "untilAborted", `${key} three`);
       await happened(`start ${key} three`);
       three.cancel();
       expect(await failureOf(three)).toBeInstanceOf(RequestCancelledError);
-      await happened(`abort ${key} three: RequestCancelledError`);
+      await happened(`abort ${key} three: AbortError of RequestCancelledError`);
     });
 
     it("reaches downstream calls that are queued", async () => {
@@ -144,7 +144,7 @@ export function describeEnding(mode: Mode): void {
       expect(error).toBeInstanceOf(RequestCancelledError);
       expect(error.cause).toBe(reason);
       expect(response.cancelled).toBe(true);
-      await happened(`abort ${key}: RequestCancelledError because changed my mind`);
+      await happened(`abort ${key}: AbortError of RequestCancelledError because changed my mind`);
     });
 
     it("by a signal that has aborted before sends nothing", async () => {
@@ -203,7 +203,7 @@ export function describeEnding(mode: Mode): void {
       const error = await failureOf(handle.untilAborted.options({ timeoutMs: 40 }).remote(key));
       expect(error).toBeInstanceOf(RequestTimeoutError);
       expect(error).toMatchObject({ code: "REQUEST_TIMEOUT", retryable: false, timeoutMs: 40, stopped: true });
-      await happened(`abort ${key}: RequestTimeoutError`);
+      await happened(`abort ${key}: TimeoutError of RequestTimeoutError`);
     });
 
     it("end queued calls, which then never start", async () => {
@@ -230,7 +230,7 @@ export function describeEnding(mode: Mode): void {
       );
       expect(error).toBeInstanceOf(RequestTimeoutError);
       expect(error).toMatchObject({ timeoutMs: 150, stopped: true });
-      await happened(`abort ${key}: RequestTimeoutError`);
+      await happened(`abort ${key}: TimeoutError of RequestTimeoutError`);
     });
 
     it("are refused by a replica that reads a call too late", async () => {
@@ -250,7 +250,7 @@ export function describeEnding(mode: Mode): void {
           .remote({ method: "untilAborted", options: { timeoutMs: 30 } }, key),
       );
       expect(error).toMatchObject({ code: "REQUEST_TIMEOUT", timeoutMs: 30, stopped: true });
-      await happened(`abort ${key}: RequestTimeoutError`);
+      await happened(`abort ${key}: TimeoutError of RequestTimeoutError`);
     });
 
     it("are never lengthened by a nested call", async () => {
@@ -260,7 +260,7 @@ export function describeEnding(mode: Mode): void {
           .remote({ method: "untilAborted", options: { timeoutMs: 5_000 } }, key),
       );
       expect(error).toMatchObject({ code: "REQUEST_TIMEOUT", timeoutMs: 60, stopped: true });
-      await happened(`abort ${key}: RequestTimeoutError`);
+      await happened(`abort ${key}: TimeoutError of RequestTimeoutError`);
     });
 
     it("reject what is called after they have passed, and it is never sent", async () => {

@@ -135,7 +135,7 @@ export function describeStreams(mode: Mode): void {
         expect(item).toBe("waiting");
         break;
       }
-      await happened("stopped waiting: RequestCancelledError");
+      await happened("stopped waiting: AbortError");
     });
 
     it("end with cancel(): unread items are dropped, next() rejects", async () => {
@@ -159,7 +159,7 @@ export function describeStreams(mode: Mode): void {
       const pending = stream.next();
       stream.cancel();
       expect(await failureOf(pending)).toBeInstanceOf(RequestCancelledError);
-      await happened("stopped pending: RequestCancelledError");
+      await happened("stopped pending: AbortError");
     });
 
     it("end with a signal, whose reason is the cause", async () => {
@@ -171,7 +171,7 @@ export function describeStreams(mode: Mode): void {
       const error = await failureOf(stream.next());
       expect(error).toBeInstanceOf(RequestCancelledError);
       expect(error.cause).toBe(reason);
-      await happened("stopped signal: RequestCancelledError");
+      await happened("stopped signal: AbortError");
     });
 
     it("end with their deadline, after the items before it", async () => {
@@ -179,7 +179,7 @@ export function describeStreams(mode: Mode): void {
       expect((await stream.next()).value).toBe("deadline");
       expect(await failureOf(stream.next())).toMatchObject({ code: "REQUEST_TIMEOUT", timeoutMs: 60, stopped: true });
       expect(await stream.next()).toEqual({ value: undefined, done: true });
-      await happened("stopped deadline: RequestTimeoutError");
+      await happened("stopped deadline: TimeoutError");
     });
 
     it("end with `await using`", async () => {

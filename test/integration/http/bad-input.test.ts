@@ -26,13 +26,12 @@ describe.each(ways)("$name", ({ http, mode }) => {
     const app = web.bind(inner.bind() as never);
     handle = (await serve.run(app, { local: mode === "local", http: http() })) as DeploymentHandle<Web>;
     const [instance] = openInstances();
-    const options = resolveHttpOptions({ ...http(), maxBodyBytes: 100_000 }, "http");
-    const patience = { headTimeoutMs: 200, bodyTimeoutMs: 400, checkPeriodMs: 50 };
+    const options = resolveHttpOptions({ ...http(), maxBodyBytes: 100_000, receiveTimeoutMs: 200 }, "http");
     const { openExchange } = instance!;
     proxy =
       mode === "local"
-        ? await OwnProxy.open({ ...patience, http: options, openExchange, clock: systemClock, log: silent })
-        : await instance!.openProxies!(options, patience);
+        ? await OwnProxy.open({ http: options, openExchange, clock: systemClock, log: silent })
+        : await instance!.openProxies!(options);
     await proxy.setRoutes([{ app: "default", prefix: "/", backpressure: {} }]);
     url = proxy.url;
   });

@@ -194,7 +194,7 @@ describe.each(waysWithTls)("operations H, $name, one application at / and one at
     client.close();
     expect((await noted(before + 3)).slice(before).toSorted()).toEqual([
       "inner: RequestCancelledError",
-      "request: RequestCancelledError",
+      "request: AbortError",
       "started",
     ]);
   });
