@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { connect as connectTls } from "node:tls";
+import { connect as connectTls, TLSSocket } from "node:tls";
 
 /** A client that sends the bytes that it is told to, and keeps what comes back as text. */
 export class RawClient {
@@ -50,5 +50,11 @@ export class RawClient {
 
   close(): void {
     this.socket.destroy();
+  }
+
+  /** Breaks the connection, where it can be told from closing it: over TLS it cannot. */
+  reset(): void {
+    if (this.socket instanceof TLSSocket) this.socket.destroy();
+    else this.socket.resetAndDestroy();
   }
 }
