@@ -61,7 +61,8 @@ function bodyOf(
     const lineEnd = text.indexOf("\r\n", at);
     if (lineEnd === -1) return { body, length: text.length, isWhole: false };
     const size = Number.parseInt(text.slice(at, lineEnd), 16);
-    if (!Number.isInteger(size)) throw new Error(`This is no size of a chunk: ${JSON.stringify(text.slice(at, lineEnd))}.`);
+    if (!Number.isInteger(size))
+      throw new Error(`This is no size of a chunk: ${JSON.stringify(text.slice(at, lineEnd))}.`);
     const chunk = text.slice(lineEnd + 2, lineEnd + 2 + size);
     body += chunk;
     at = lineEnd + 2 + size + 2;

@@ -114,7 +114,11 @@ describe.each(waysWithTls)("HTTP as it is written, $name", ({ http }) => {
 
   it("OPTIONS * is about the server", async () => {
     const [answer] = await ask(request("OPTIONS * HTTP/1.1", `Host: a\r\n${last}`));
-    expect([answer!.status, answer!.fields["allow"], answer!.body]).toEqual([200, expect.stringMatching(/GET.*POST/), ""]);
+    expect([answer!.status, answer!.fields["allow"], answer!.body]).toEqual([
+      200,
+      expect.stringMatching(/GET.*POST/),
+      "",
+    ]);
   });
 
   it("HTTP/1.0: no 100, no WebSocket, and no chunks that another server would read otherwise", async () => {
