@@ -3,7 +3,6 @@ import { HeliostatError, ProtocolError } from "../../src/core/errors.ts";
 import { FrameReader } from "../../src/wire/frame-reader.ts";
 import { FrameType, HEADER_BYTES } from "../../src/wire/frames.ts";
 import { defaultLimits } from "../../src/wire/limits.ts";
-import { ManualClock } from "../../src/testing/manual-clock.ts";
 import { SHARED_BYTES } from "../../src/wire/codec/tags.ts";
 import { FakeMachine, referenceBytes } from "../wire/fake-memory.ts";
 import type { ReplicaWebSocket } from "../../src/core/deployment/types.ts";
@@ -11,40 +10,12 @@ import type { Call } from "../../src/core/handle/call.ts";
 import { ExchangeCaller } from "../wire/exchange-harness.ts";
 import { token, Wire } from "../wire/harness.ts";
 import type { Link } from "../wire/link.ts";
+import { type Chance, forAWhile } from "./chance.ts";
 
-/** How long each of these goes on. */
-const BUDGET_MS = Number(process.env["FUZZ_MS"] ?? 2_000) / 2;
-const SEED = Number(process.env["FUZZ_SEED"] ?? Math.floor(Math.random() * 2 ** 32));
 const limits = { maxMessageBytes: 60_000, maxFrameBytes: 64_000, maxArrayLength: 10_000, maxDepth: 50 };
 
 /** A message may refer to memory that would not fit into it. */
 const lendingLimits = { ...limits, maxMessageBytes: 2.5 * SHARED_BYTES };
-
-/** Repeatable chance. */
-class Chance {
-  readonly #clock: ManualClock;
-
-  constructor(seed: number) {
-    this.#clock = new ManualClock({ seed });
-  }
-
-  below(n: number): number {
-    return Math.floor(this.#clock.random() * n);
-  }
-
-  one<T>(of: readonly T[]): T {
-    return of[this.below(of.length)]!;
-  }
-
-  bytes(length: number): Uint8Array {
-    return Uint8Array.from({ length }, () => this.below(256));
-  }
-
-  /** Small, or at an edge. */
-  length(): number {
-    return this.one([0, 1, 4, 8, 9, 12, 20, this.below(40), this.below(400), 16_384, 16_385, 20_000]);
-  }
-}
 
 function frame(chance: Chance, corpus: readonly Uint8Array[]): Uint8Array {
   switch (chance.below(4)) {
@@ -208,21 +179,6 @@ function watch(link: Link, side: "near" | "far"): Error[] {
     destroy(error);
   };
   return errors;
-}
-
-/** Runs `round` with a seed of its own until the time is over, and names the seed that failed. */
-async function forAWhile(round: (chance: Chance) => void | Promise<void>): Promise<number> {
-  const endMs = performance.now() + BUDGET_MS;
-  let rounds = 0;
-  for (; performance.now() < endMs || rounds < 20; rounds++) {
-    const seed = (SEED + rounds) >>> 0;
-    try {
-      await round(new Chance(seed));
-    } catch (cause) {
-      throw new Error(`It failed with FUZZ_SEED=${seed}: ${String(cause)}`, { cause });
-    }
-  }
-  return rounds;
 }
 
 test("a frame reader gives frames or throws a ProtocolError, however its bytes are cut", async () => {

@@ -1,8 +1,8 @@
-import { readdirSync } from "node:fs";
 import { serve, type DeploymentHandle } from "heliostat";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { inner, web, type Web } from "../../fixtures/web.ts";
 import { RawClient } from "../../support/raw-client.ts";
+import { serverConnections } from "../../support/server-connections.ts";
 import { answersOf } from "../../support/raw-answers.ts";
 import { quiet, until, watchLeftovers } from "../harness.ts";
 import { waysWithTls } from "./ways.ts";
@@ -14,7 +14,6 @@ describe.each(waysWithTls)("HTTP as it is written, $name", ({ http }) => {
   let end: () => Promise<void>;
   let handle: DeploymentHandle<Web>;
   let url: string;
-  let pids: number[];
 
   beforeAll(async () => {
     end = watchLeftovers();
@@ -22,9 +21,7 @@ describe.each(waysWithTls)("HTTP as it is written, $name", ({ http }) => {
       routePrefix: "/app",
       http: { ...http(), workers: 1, maxBodyBytes: 10_000, receiveTimeoutMs: 400, requestTimeoutMs: 5_000 },
     })) as DeploymentHandle<Web>;
-    const { proxies } = await serve.status();
-    ({ url } = proxies[0]!);
-    pids = proxies.map(({ pid }) => pid);
+    ({ url } = (await serve.status()).proxies[0]!);
   });
   afterAll(async () => {
     // What is refused does not keep it waiting.
@@ -158,9 +155,6 @@ describe.each(waysWithTls)("HTTP as it is written, $name", ({ http }) => {
     await isQuiet();
   });
 
-  /** Open files of the processes that serve. */
-  const files = (): number => pids.reduce((sum, pid) => sum + readdirSync(`/proc/${pid}/fd`).length, 0);
-
   it.each<[string, string]>([
     ["no HTTP", "hello\r\n\r\n"],
     ["too large a header", get("/", `X: ${"x".repeat(20_000)}\r\n`)],
@@ -174,7 +168,6 @@ describe.each(waysWithTls)("HTTP as it is written, $name", ({ http }) => {
     ["a request in flight", get("/app/slow?ms=300")],
   ])("%s with much behind it, reset or left open, leaves no descriptor", async (_what, text) => {
     await isQuiet();
-    const before = files();
     const clients: RawClient[] = [];
     for (let i = 0; i < 30; i++) {
       const client = await RawClient.open(url);
@@ -186,7 +179,7 @@ describe.each(waysWithTls)("HTTP as it is written, $name", ({ http }) => {
       if (i % 4 === 3) client.reset();
       else client.close();
     }
-    await until(() => files() <= before, "all connections are closed", 10_000);
+    await until(() => serverConnections(url) === 0, "all connections are closed", 10_000);
     expect((await ask(get("/app/hello", last)))[0]!.body).toBe("hello");
     await isQuiet();
   });
