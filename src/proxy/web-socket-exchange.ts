@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { WebSocket, WebSocketServer } from "ws";
 import { errorText } from "../core/error-text.ts";
@@ -43,7 +44,8 @@ export class WebSocketExchange implements ExchangeListener, Pinged {
   readonly #startedMs: number;
   #exchange!: Exchange;
   #socket: WebSocket | undefined = undefined;
-  /** What was still to leave when the peer was pinged. */
+  /** What had come, and what was still to leave, when the peer was pinged. */
+  #received = 0;
   #unsent = 0;
   #opening: Timer | undefined = undefined;
   #isOver = false;
@@ -88,6 +90,7 @@ export class WebSocketExchange implements ExchangeListener, Pinged {
 
   ping(): void {
     const socket = this.#socket!;
+    this.#received = this.#bytesRead;
     this.#unsent = socket.bufferedAmount;
     // A client that is kept waiting cannot be heard, and one that has much to read has not read the question yet.
     if (socket.isPaused) this.isAlive = true;
@@ -96,12 +99,9 @@ export class WebSocketExchange implements ExchangeListener, Pinged {
 
   onSilent(): void {
     const socket = this.#socket!;
-    if (socket.bufferedAmount < this.#unsent) {
-      // It reads, if slowly.
-      this.#services.pings.add(this);
-      return;
-    }
-    socket.terminate();
+    // It reads, if slowly, or sends something long: its answer comes behind that.
+    if (socket.bufferedAmount < this.#unsent || this.#bytesRead > this.#received) this.#services.pings.add(this);
+    else socket.terminate();
   }
 
   onHead(head: ResponseHead): void {
@@ -170,15 +170,17 @@ export class WebSocketExchange implements ExchangeListener, Pinged {
     this.#socket?.resume();
   }
 
+  get #bytesRead(): number {
+    return (this.#upgrade.socket as Socket).bytesRead;
+  }
+
   #begin(socket: WebSocket): void {
     this.#socket = socket;
     this.#opening?.cancel();
     const { pings } = this.#services;
     socket.on("message", (data: Buffer, isBinary: boolean) => {
-      this.isAlive = true;
       if (!this.#exchange.send(isBinary ? data : data.toString())) socket.pause();
     });
-    socket.on("ping", () => (this.isAlive = true));
     socket.on("pong", () => (this.isAlive = true));
     socket.on("close", (code, reason) => {
       pings.remove(this);
