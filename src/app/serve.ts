@@ -1,6 +1,7 @@
 import { Client } from "../client/client.ts";
 import { defaultHandleOptions } from "../core/deployment/handle-options.ts";
 import { HeliostatError } from "../core/errors.ts";
+import { deadlineOf } from "../core/handle/context.ts";
 import { Handle } from "../core/handle/handle.ts";
 import { ingressClass } from "../core/http/ingress.ts";
 import type { DeploymentHandle } from "../core/handle/types.ts";
@@ -91,8 +92,10 @@ export const serve: Serve = {
         "serve.getRequestContext() was called outside a request. Call it in a method while it serves a call.",
       );
     }
-    const { clientAddress, requestId, route, traceparent, multiplexedModelId, deadlineMs, clock } = scope;
+    const { clientAddress, requestId, route, traceparent, multiplexedModelId, clock, isOver } = scope;
+    const deadlineMs = deadlineOf(scope);
     const deadline = deadlineMs === Infinity ? undefined : new Date(clock.wallNow() + deadlineMs - clock.now());
+    let unbound: AbortSignal | undefined;
     return {
       clientAddress,
       requestId,
@@ -101,7 +104,7 @@ export const serve: Serve = {
       multiplexedModelId,
       deadline,
       get signal() {
-        return scope.signal;
+        return isOver ? (unbound ??= new AbortController().signal) : scope.signal;
       },
     };
   },

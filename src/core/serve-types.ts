@@ -14,7 +14,10 @@ export interface ReplicaContext {
   readonly codeVersion: string;
 }
 
-/** The request that is being served. */
+/**
+ * The request that is being served, or, in a timer or whatever else it has started and that goes on after it, the one
+ * that has started it: then there is no deadline, and a signal that never aborts.
+ */
 export interface RequestContext {
   /**
    * Of an HTTP request or WebSocket, in the deployment that answers it: the client's address, seen through the proxies of

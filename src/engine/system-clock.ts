@@ -1,4 +1,5 @@
 import type { Clock, Timer } from "../core/contracts/clock.ts";
+import { outside } from "./context-store.ts";
 
 /** As long as a timer can be. */
 export const FOREVER_MS = 2_147_483_647;
@@ -11,10 +12,13 @@ class SystemTimer implements Timer {
 
   constructor(delayMs: number, fn: () => void, keepsAlive: boolean) {
     pending++;
-    this.#timeout = setTimeout(() => {
-      this.#end();
-      fn();
-    }, delayMs);
+    // One timer serves many requests: it belongs to none, whichever happened to set it.
+    this.#timeout = outside(() =>
+      setTimeout(() => {
+        this.#end();
+        fn();
+      }, delayMs),
+    );
     if (!keepsAlive) this.#timeout.unref();
   }
 
@@ -37,7 +41,7 @@ export const systemClock: Clock = {
   now: () => originMs + performance.now(),
   wallNow: () => Date.now(),
   setTimer: (delayMs, fn) => new SystemTimer(delayMs, fn, false),
-  nextTurn: (fn) => void setImmediate(fn),
+  nextTurn: (fn) => void outside(() => setImmediate(fn)),
   random: () => Math.random(),
 };
 

@@ -1,3 +1,4 @@
+import { AsyncResource } from "node:async_hooks";
 import type { Transport, TransportReceiver } from "../wire/transport.ts";
 import { threadMemory } from "./thread-memory.ts";
 
@@ -7,6 +8,8 @@ import { threadMemory } from "./thread-memory.ts";
  */
 class MemoryTransport implements Transport {
   readonly memory = threadMemory;
+  /** As a socket's, its events belong to the connection, not to whoever was the first to write in a turn. */
+  readonly #resource = new AsyncResource("heliostat", { requireManualDestroy: true });
   peer!: MemoryTransport;
   #receiver: TransportReceiver | undefined = undefined;
   #inbox: Uint8Array[] = [];
@@ -66,7 +69,7 @@ class MemoryTransport implements Transport {
     if (this.#scheduled || this.#receiver === undefined) return;
     this.#scheduled = true;
     // A turn of its own, as from a socket: user code on one side is never called from inside the other's.
-    setImmediate(() => this.#drain());
+    setImmediate(() => this.#resource.runInAsyncScope(this.#drain, this));
   }
 
   #drain(): void {

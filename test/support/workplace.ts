@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from "node:async_hooks";
 import type { ContextStore } from "../../src/core/contracts/context-store.ts";
 import type { Log } from "../../src/core/contracts/log.ts";
 import type { RequestScope } from "../../src/core/handle/context.ts";
@@ -8,6 +7,7 @@ import type { IncomingCall } from "../../src/core/replica/incoming-call.ts";
 import { ReplicaModels } from "../../src/core/replica/replica-models.ts";
 import type { ReplicaIdentity } from "../../src/core/replica/replica.ts";
 import type { ReplicaFacilities, Workplace } from "../../src/core/replica/workplace.ts";
+import { contextStore } from "../../src/engine/context-store.ts";
 import { ManualClock } from "../../src/testing/manual-clock.ts";
 
 /** A place to batch and to load models in, on virtual time, with replicas and requests as a test wants them. */
@@ -109,13 +109,4 @@ export class TestRequest {
   end(): void {
     this.scope.over();
   }
-}
-
-function contextStore<T>(): ContextStore<T> {
-  const storage = new AsyncLocalStorage<T | undefined>();
-  return {
-    get: () => storage.getStore(),
-    run: (context, fn) => storage.run(context, fn),
-    call: (context, method, self, args) => storage.run(context, () => Reflect.apply(method, self, args) as unknown),
-  };
 }

@@ -72,7 +72,8 @@ export class Caller {
       deployment,
       clock,
       // A connection belongs to no request, though one may be the first to need it.
-      connect: (target, listener) => contexts.run(undefined, () => connect(target, listener)),
+      connect: (target, listener) =>
+        contexts.call(undefined, connect, undefined, [target, listener]) as ReturnType<ConnectReplica>,
       encoder,
       log,
       nodeId,
@@ -163,7 +164,7 @@ export class Caller {
     const parent = this.#options.contexts.get();
     const { priority } = target;
     if (parent === undefined && priority === undefined && target.timeoutMs === undefined) return noTerms;
-    let { deadlineMs, timeoutMs } = parent ?? noTerms;
+    let { deadlineMs, timeoutMs } = parent === undefined || parent.isOver ? noTerms : parent;
     if (target.timeoutMs !== undefined) {
       const ownMs = this.clock.now() + target.timeoutMs;
       if (ownMs < deadlineMs) {

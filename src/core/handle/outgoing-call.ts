@@ -1,6 +1,6 @@
 import { HeliostatError, RequestCancelledError, RequestTimeoutError } from "../errors.ts";
 import { Call, CallState } from "./call.ts";
-import type { Cancellable, RequestScope } from "./context.ts";
+import { type Cancellable, endOf, type RequestScope } from "./context.ts";
 import type { DeadlineEntry, Expiring } from "./deadlines.ts";
 import type { MethodTarget } from "./method-target.ts";
 import { appendLocalStack } from "./remote-error.ts";
@@ -53,8 +53,9 @@ export abstract class OutgoingCall extends Call implements Cancellable, Expiring
     const { caller, signal } = this.target;
     const { parent, deadlineMs } = this;
     if (parent !== undefined) {
-      if (parent.endedBy !== undefined) {
-        settleWithError(this, inheritedEnd(this, parent.endedBy));
+      const end = endOf(parent);
+      if (end !== undefined) {
+        settleWithError(this, inheritedEnd(this, end));
         return false;
       }
       parent.adopt(this);

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { beforeEach, expect, test } from "vitest";
 import { TestWorkplace } from "../../../test/support/workplace.ts";
 import { HeliostatError, RequestCancelledError } from "../errors.ts";
@@ -208,6 +209,36 @@ test("a request that drops its stream holds nobody up after its end", async () =
   dropping.end();
   for (let i = 0; i < 300; i++) await reader.next();
   expect(seen.steps).toBe(300);
+});
+
+test("a stream that is begun by what goes on after a request is read to its end", async () => {
+  const { count } = counting({ steps: 2, maxBatchSize: 2 });
+  const replica = place.replica();
+  const [ended, cancelled] = [replica.request(), replica.request()];
+  cancelled.cancel();
+  for (const request of [ended, cancelled]) request.end();
+  const streams = [ended.run(() => readAll(count("a"))), cancelled.run(() => readAll(count("b")))];
+  expect(await Promise.all(streams)).toEqual([
+    ["a0", "a1"],
+    ["b0", "b1"],
+  ]);
+});
+
+test("every step runs in none of the stores of those who read", async () => {
+  const users = new AsyncLocalStorage<string>();
+  const call = batch(
+    async function* (items: string[]) {
+      for (let i = 0; i < 2; i++) yield items.map(() => users.getStore() ?? "none");
+    },
+    { maxBatchSize: 2 },
+  );
+  const replica = place.replica();
+  const read = (name: string): Promise<unknown[]> =>
+    users.run(name, () => replica.request().run(() => readAll(call(name))));
+  expect(await Promise.all([read("a"), read("b")])).toEqual([
+    ["none", "none"],
+    ["none", "none"],
+  ]);
 });
 
 test("a request that was cancelled before gets its error", async () => {

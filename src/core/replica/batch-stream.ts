@@ -18,7 +18,7 @@ export class StreamSeat extends Seat implements AsyncIterableIterator<unknown, u
   constructor(item: unknown, scope: RequestScope | undefined) {
     super(item, scope);
     // A request that drops its stream must not hold up the others of the batch.
-    scope?.onEnd(() => this.#leave());
+    if (scope !== undefined && !scope.isOver) scope.onEnd(() => this.#leave());
   }
 
   get isWanted(): boolean {

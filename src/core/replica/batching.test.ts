@@ -1,8 +1,11 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { beforeEach, describe, expect, test } from "vitest";
 import { TestWorkplace } from "../../../test/support/workplace.ts";
 import { ConfigError, HeliostatError, RequestCancelledError } from "../errors.ts";
+import { deadlineOf, endOf } from "../handle/context.ts";
 import { makeBatch } from "./batching.ts";
 import type { Batch, BatchOptions } from "./batch-types.ts";
+import type { SharedScope } from "./shared-scope.ts";
 
 let place: TestWorkplace;
 let batch: Batch;
@@ -384,6 +387,57 @@ describe("contexts (M6)", () => {
     });
     const [free] = await Promise.all([replica.reside(() => call(1)), urgent.run(() => call(2))]);
     expect(free!.deadlineMs).toBe(Infinity);
+  });
+
+  test("the deadline of a request that is over holds for nothing that it has started", async () => {
+    const call = batch(async (items: number[]) => items.map(() => place.contexts.get()!), { maxBatchSize: 2 });
+    const replica = place.replica();
+    const [ended, cancelled] = [
+      replica.request("", { deadlineMs: 1_000 }),
+      replica.request("", { deadlineMs: 2_000 }),
+    ];
+    ended.end();
+    cancelled.cancel();
+    cancelled.end();
+    const [scope] = await Promise.all([ended.run(() => call(1)), cancelled.run(() => call(2))]);
+    expect(scope).toMatchObject({ requestId: ended.scope.requestId, deadlineMs: Infinity });
+    const waiting = replica.request("", { deadlineMs: 1_000 });
+    const running = replica.request("", { deadlineMs: 500 });
+    const both = Promise.all([waiting.run(() => call(3)), running.run(() => call(4))]);
+    expect((await both)[0]!.deadlineMs).toBe(1_000);
+  });
+
+  test("what the handler has started goes on without the deadlines of its callers", async () => {
+    const call = batch(async (items: number[]) => items.map(() => place.contexts.get()!), { maxBatchSize: 1 });
+    const scope = await place.replica().request("", { deadlineMs: 1_000 }).run(() => call(1));
+    await place.settle();
+    expect(scope.isOver).toBe(true);
+    const ended: Error[] = [];
+    scope.adopt({ scopeIndex: -1, endWith: (error) => void ended.push(error) });
+    (scope as SharedScope).stop(new Error("too late"));
+    expect([ended, endOf(scope), deadlineOf(scope)]).toEqual([[], undefined, Infinity]);
+  });
+
+  test.each([
+    ["is full", { maxBatchSize: 2 }],
+    ["has waited", { batchWaitTimeoutMs: 10 }],
+    ["goes at the end of the turn", { batchWaitTimeoutMs: 0 }],
+  ])("a batch that %s runs in none of its callers' stores", async (_, options) => {
+    const users = new AsyncLocalStorage<string>();
+    const seen = async (items: string[]): Promise<unknown[]> => {
+      const first = users.getStore();
+      await Promise.resolve();
+      return items.map((item) => [item, first, users.getStore()]);
+    };
+    const call = batch(seen, options);
+    const replica = place.replica();
+    const inRequest = users.run("a", () => replica.request().run(() => call("a")));
+    const inScript = users.run("b", () => replica.reside(() => call("b")));
+    await place.pass(10);
+    expect(await Promise.all([inRequest, inScript])).toEqual([
+      ["a", undefined, undefined],
+      ["b", undefined, undefined],
+    ]);
   });
 
   test("outside of requests the handler runs outside of requests", async () => {

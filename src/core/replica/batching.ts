@@ -1,5 +1,6 @@
 import { show } from "../deployment/option-checks.ts";
 import { ConfigError } from "../errors.ts";
+import { endOf } from "../handle/context.ts";
 import { batchSize, batchWait, resolveBatchOptions, type BatchSettings } from "./batch-options.ts";
 import { BatchQueue, type WaitingBatch } from "./batch-queue.ts";
 import { runForResults, runForStreams, type RunInScope } from "./batch-run.ts";
@@ -44,7 +45,8 @@ function batchedResult(
   const queues = queuesOf<ResultSeat>(place, settings, (batch, run) => runForResults(batch, handler, run));
   return (item) => {
     const scope = place.contexts.get();
-    if (scope?.endedBy !== undefined) return Promise.reject(downstreamEnd(scope.endedBy));
+    const end = endOf(scope);
+    if (end !== undefined) return Promise.reject(downstreamEnd(end));
     const seat = new ResultSeat(item, scope);
     enter(queues.of(place.identity()), seat);
     return seat.result;
@@ -60,8 +62,9 @@ function batchedStream(
   return (item) => {
     const scope = place.contexts.get();
     const seat = new StreamSeat(item, scope);
-    if (scope?.endedBy === undefined) enter(queues.of(place.identity()), seat);
-    else seat.fail(downstreamEnd(scope.endedBy));
+    const end = endOf(scope);
+    if (end === undefined) enter(queues.of(place.identity()), seat);
+    else seat.fail(downstreamEnd(end));
     return seat;
   };
 }

@@ -49,6 +49,7 @@ export abstract class IncomingCall implements RequestScope, Expiring {
   ends: (() => void)[] | undefined = undefined;
   #replica: ServingReplica | undefined = undefined;
   #isRunning = false;
+  #isOver = false;
   #controller: AbortController | undefined = undefined;
   #children: Cancellable[] | undefined = undefined;
 
@@ -71,7 +72,15 @@ export abstract class IncomingCall implements RequestScope, Expiring {
   /** The work is over, however it ended. */
   over(): void {
     this.#isRunning = false;
-    if (this.ends !== undefined) for (const fn of this.ends) fn();
+    this.#isOver = true;
+    const { ends } = this;
+    if (ends === undefined) return;
+    this.ends = undefined;
+    for (const fn of ends) fn();
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
   }
 
   get identity(): ReplicaIdentity {
@@ -91,6 +100,7 @@ export abstract class IncomingCall implements RequestScope, Expiring {
   }
 
   adopt(child: Cancellable): void {
+    if (this.#isOver) return;
     this.#children ??= [];
     child.scopeIndex = this.#children.length;
     this.#children.push(child);
@@ -129,7 +139,7 @@ export abstract class IncomingCall implements RequestScope, Expiring {
 
   /** Ends the request early: its signal aborts, and so do the calls made for it. Idempotent. */
   stop(error: Error): void {
-    if (this.endedBy !== undefined) return;
+    if (this.endedBy !== undefined || this.#isOver) return;
     this.endedBy = error;
     // Children leave the list as they end.
     const children = this.#children;

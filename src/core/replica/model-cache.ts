@@ -1,7 +1,7 @@
 import type { Clock } from "../contracts/clock.ts";
 import type { Log } from "../contracts/log.ts";
 import { HeliostatError, ReplicaUnavailableError } from "../errors.ts";
-import type { RequestScope } from "../handle/context.ts";
+import { endOf, type RequestScope } from "../handle/context.ts";
 import { dispose } from "./instance.ts";
 import { isDeadlocked } from "./model-deadlock.ts";
 import { ModelEntry, ModelWaiter } from "./model-entry.ts";
@@ -48,7 +48,8 @@ export class ModelCache<M> implements ModelHolder {
   get(modelId: string, scope: RequestScope | undefined): Promise<M> {
     if (this.#isClosed)
       return Promise.reject(new ReplicaUnavailableError(`Model "${modelId}" was not loaded: its replica is stopping.`));
-    if (scope?.endedBy !== undefined) return Promise.reject(downstreamEnd(scope.endedBy));
+    const end = endOf(scope);
+    if (end !== undefined) return Promise.reject(downstreamEnd(end));
     let entry = this.#entries.get(modelId);
     if (entry === undefined) {
       entry = new ModelEntry(modelId);
@@ -111,7 +112,7 @@ export class ModelCache<M> implements ModelHolder {
 
   /** Keeps the model while the request runs. */
   #use(entry: ModelEntry<M>, scope: RequestScope | undefined): void {
-    if (scope === undefined || entry.users.has(scope)) return;
+    if (scope === undefined || scope.isOver || entry.users.has(scope)) return;
     entry.users.add(scope);
     scope.onEnd(() => {
       entry.users.delete(scope);
@@ -188,7 +189,7 @@ export class ModelCache<M> implements ModelHolder {
     try {
       model = await run(scope, () => load(modelId, signal));
       isLoaded = true;
-      if (maxBytes !== Infinity) entry.bytes = checkedSize(modelId, sizeOf!(model));
+      if (maxBytes !== Infinity) entry.bytes = checkedSize(modelId, run(scope, () => sizeOf!(model!)));
       entry.resolve(model);
     } catch (error) {
       if (isLoaded) await this.#destroy(modelId, model);

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { beforeEach, describe, expect, test } from "vitest";
 import { TestWorkplace, type TestReplica } from "../../../test/support/workplace.ts";
 import { ConfigError, HeliostatError, ReplicaUnavailableError, RequestCancelledError } from "../errors.ts";
@@ -146,6 +147,41 @@ describe("loading", () => {
     request.cancel();
     await expect(request.run(() => models())).rejects.toThrow(RequestCancelledError);
     expect(events).toEqual([]);
+  });
+
+  test("what goes on after a request that was cancelled loads as anybody does, and holds nothing", async () => {
+    const { models, events } = quick({ maxModelsPerReplica: 1 });
+    const users = new AsyncLocalStorage<string>();
+    const request = replica.request("a");
+    request.cancel();
+    request.end();
+    expect(await users.run("x", () => request.run(() => models()))).toMatchObject({ id: "a" });
+    expect(await request.run(() => models())).toMatchObject({ id: "a" });
+    expect(await request.run(() => models("b"))).toMatchObject({ id: "b" });
+    expect(events.slice(0, 2)).toEqual(["load a", "dispose a"]);
+  });
+
+  test("it runs in none of the stores of those who asked", async () => {
+    const users = new AsyncLocalStorage<string>();
+    const seen: unknown[] = [];
+    const see = (): void => void seen.push(users.getStore());
+    const model = { [Symbol.dispose]: see };
+    const load = async (): Promise<typeof model> => {
+      see();
+      return model;
+    };
+    const sizeOf = (): number => {
+      see();
+      return 1;
+    };
+    const models = makeMultiplexed(place)(load, { maxBytes: 1, sizeOf });
+    for (const id of ["a", "b"]) {
+      const request = replica.request(id);
+      await users.run(id, () => request.run(() => models()));
+      request.end();
+    }
+    await place.settle();
+    expect(seen).toEqual(Array(5).fill(undefined));
   });
 
   test("it runs for the model, and no request's end ends it", async () => {

@@ -1,5 +1,5 @@
 import type { Clock } from "../contracts/clock.ts";
-import type { Cancellable, RequestScope } from "../handle/context.ts";
+import { type Cancellable, deadlineOf, type RequestScope } from "../handle/context.ts";
 import { abortReason } from "./abort-reason.ts";
 import { downstreamEnd } from "./downstream-end.ts";
 import type { ReplicaIdentity } from "./replica.ts";
@@ -39,8 +39,8 @@ export class SharedScope implements RequestScope {
     this.traceparent = first.traceparent;
     this.multiplexedModelId = options.modelId;
     this.priority = Math.max(...scopes.map(({ priority }) => priority));
-    const last = scopes.reduce((latest, scope) => (scope.deadlineMs > latest.deadlineMs ? scope : latest), first);
-    this.deadlineMs = options.hasDeadline ? last.deadlineMs : Infinity;
+    const last = scopes.reduce((latest, scope) => (deadlineOf(scope) > deadlineOf(latest) ? scope : latest), first);
+    this.deadlineMs = options.hasDeadline ? deadlineOf(last) : Infinity;
     this.timeoutMs = last.timeoutMs;
   }
 
@@ -52,7 +52,12 @@ export class SharedScope implements RequestScope {
     return this.#controller.signal;
   }
 
+  get isOver(): boolean {
+    return this.#ends === undefined;
+  }
+
   adopt(child: Cancellable): void {
+    if (this.isOver) return;
     child.scopeIndex = 0;
     this.#children.add(child);
   }
@@ -69,7 +74,7 @@ export class SharedScope implements RequestScope {
 
   /** Nobody waits for the work any more: the signal aborts, and so do the calls made for it. Idempotent. */
   stop(error: Error): void {
-    if (this.endedBy !== undefined) return;
+    if (this.endedBy !== undefined || this.isOver) return;
     this.endedBy = error;
     for (const child of [...this.#children]) {
       child.endWith(downstreamEnd(error));

@@ -48,11 +48,12 @@ export class PerReplica<T> {
   }
 }
 
-/** Runs user code for a replica, and for the requests behind `scope` if there are any. */
+/** Runs user code for a replica, and for the requests behind `scope` if there are any, in none of the stores of those requests' own code. */
 export function runAt<T>(
   place: Workplace,
   at: { identity: ReplicaIdentity | undefined; scope: RequestScope | undefined },
   fn: () => T,
 ): T {
-  return place.residence.run(at.identity, () => place.contexts.run(at.scope, fn));
+  const { contexts, residence } = place;
+  return contexts.call(at.scope, residence.run<T>, residence, [at.identity, fn]) as T;
 }

@@ -109,7 +109,7 @@ class MemoryReplica implements ReplicaProcess {
     const sent = copy(message, this.#options.context);
     this.#options.clock.nextTurn(() => {
       // What the controller's side does must not look like part of the request during which it happened to be done.
-      if (!this.#ended) this.#options.contexts.run(undefined, () => this.#host.handle(sent));
+      if (!this.#ended) this.#options.contexts.call(undefined, this.#host.handle, this.#host, [sent]);
     });
   }
 
