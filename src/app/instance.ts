@@ -111,7 +111,7 @@ export class Instance {
       log,
       nodeId: "local",
       requestIdPrefix: peerId.toString("hex").slice(0, 12),
-      resolvePolicy: (reference) => definitions.find(reference) as RouterPolicy | undefined,
+      resolvePolicy: (reference) => definitions.own(reference) as RouterPolicy | undefined,
     });
     platform = await makePlatform(context, caller, log);
     context.poller = platform.poller;

@@ -37,8 +37,8 @@ export const serve: Serve = {
     }
     if (replica !== undefined) {
       // The script is loaded in a replica for its definitions only: what follows is the driver's.
-      if (replica.parks()) return never();
-      const name = options.name ?? "default";
+      const { name = "default" } = options;
+      if (replica.parks({ app, name })) return never();
       return new Handle(
         replica.scriptCaller,
         { app: name, deployment: INGRESS },
@@ -73,6 +73,10 @@ export const serve: Serve = {
     client = undefined;
     await loading;
     await loaded?.shutdown();
+  },
+
+  isReplica() {
+    return currentReplica() !== undefined;
   },
 
   getReplicaContext(): ReplicaContext {

@@ -164,6 +164,11 @@ export interface Serve {
   delete(name: string): Promise<void>;
   /** Stops everything and resolves when every process is gone and no socket or file is left. Idempotent; `run` may follow. An instance of another process goes on: this one disconnects. */
   shutdown(): Promise<void>;
+  /**
+   * Whether this code runs in a replica, also while its module is loaded there: a replica loads the module again up to
+   * `serve.run`, and what only the script is to do, such as a migration, must be kept out of that.
+   */
+  isReplica(): boolean;
   /** The replica this code runs in. Throws outside of one. */
   getReplicaContext(): ReplicaContext;
   /** The request being served. Throws outside of one. */

@@ -3,6 +3,7 @@ import type { Caller } from "../core/handle/caller.ts";
 import type { RequestScope } from "../core/handle/context.ts";
 import type { ReplicaIdentity } from "../core/replica/replica.ts";
 import type { ReplicaFacilities } from "../core/replica/workplace.ts";
+import type { ScriptRun } from "./code-loader.ts";
 import { contextStore } from "./context-store.ts";
 
 /** What a replica's process or thread is to the code in it. */
@@ -10,7 +11,9 @@ export interface ReplicaRole {
   readonly identity: ReplicaIdentity;
   readonly caller: Caller;
   /** The script has reached what only the driver does, such as `serve.run`. Returns whether it must wait there for ever. */
-  parks(): boolean;
+  parks(run?: ScriptRun): boolean;
+  /** It has reached where it waits for ever in any case. */
+  waits(): void;
   /** Stands in for the driver's caller where the script goes on: its calls never end. */
   readonly scriptCaller: Caller;
   status(): Promise<unknown>;

@@ -136,7 +136,7 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
     deadlines: caller.deadlines,
     log,
     containment,
-    load: () => loader.load(spec.code, spec.deployment),
+    load: () => loader.load(spec),
     listen: (replica) => options.listen(bootstrap, (acceptor = new Acceptor(context, replica))),
     send,
     onSnapshot: (snapshot) => directory.update(snapshot),
@@ -171,7 +171,8 @@ export function runReplica(options: ReplicaRuntimeOptions): void {
   processState.replica = {
     identity: host.replica.identity,
     caller,
-    parks: () => loader.parks(),
+    parks: (run) => loader.parks(run),
+    waits: () => loader.stop(),
     scriptCaller: silentCaller(() => loader.stop()),
     status: () => {
       const asked = Promise.withResolvers<unknown>();

@@ -57,7 +57,7 @@ export async function testCluster(options: TestClusterOptions = {}): Promise<Tes
   const { replica } = processState;
   if (replica !== undefined) {
     // In a replica the module is loaded for its definitions only: a cluster of its own would start replicas without end.
-    replica.parks();
+    replica.waits();
     return new Promise<never>(() => {});
   }
   const {

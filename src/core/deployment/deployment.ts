@@ -1,6 +1,7 @@
 import { ConfigError } from "../errors.ts";
 import type { AnyFunction } from "../handle/types.ts";
 import type { CodeReference } from "../router/snapshot.ts";
+import type { CodePlace } from "./code-site.ts";
 import { definitions } from "./definitions.ts";
 import { isClass, show } from "./option-checks.ts";
 import { deploymentName, resolveOptions, type ResolvedOptions } from "./options.ts";
@@ -46,7 +47,7 @@ export class DeploymentDefinition {
   /** The options as they were given. */
   readonly given: DeploymentOptions;
 
-  private constructor(target: Function, code: CodeReference, options: DeploymentOptions) {
+  private constructor(target: Function, code: CodeReference, options: DeploymentOptions, place?: CodePlace) {
     this.target = target;
     this.kind = isClass(target) ? "class" : "function";
     this.answersHttp = this.kind === "class" && hasMethod(target, "fetch");
@@ -54,7 +55,7 @@ export class DeploymentDefinition {
     this.name = options.name ?? deploymentName(nameOf(target), "name");
     this.given = options;
     this.resolved = resolveOptions(options, "", (fn) =>
-      definitions.register({ module: code.module, name: fn.name || "policy", target: fn }),
+      definitions.register({ module: code.module, name: fn.name || "policy", target: fn, as: options.name, place }),
     );
     Object.freeze(this);
   }
@@ -76,7 +77,9 @@ export class DeploymentDefinition {
         { path: "module" },
       );
     }
-    return new DeploymentDefinition(target, definitions.register({ module, name: nameOf(target), target }), options);
+    const place = definitions.codeSites.place(entry, module);
+    const code = definitions.register({ module, name: nameOf(target), target, as: options.name, place });
+    return new DeploymentDefinition(target, code, options, place);
   }
 
   bind(...args: unknown[]): BoundApplication {
@@ -93,7 +96,12 @@ export class DeploymentDefinition {
     const code =
       changes.module === undefined
         ? this.code
-        : definitions.register({ module: changes.module, name: this.code.name, target: this.target });
+        : definitions.register({
+            module: changes.module,
+            name: this.code.name,
+            target: this.target,
+            as: merged.name,
+          });
     return new DeploymentDefinition(this.target, code, merged);
   }
 }

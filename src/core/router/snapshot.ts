@@ -19,19 +19,21 @@ export interface ReplicaTarget {
   readonly stats: Readonly<Record<string, unknown>>;
 }
 
-/** A user's routing policy is code: it travels as the place where it is defined, never as text. */
+/** A user's class, function or routing policy is code: it travels as the place where it is defined, never as text. */
 export interface CodeReference {
   /** URL of the module. */
   readonly module: string;
-  /** Name of the deployment's class or function, and which of that name in the module. */
+  /** Name of the class or function, and which of that name in the module. */
   readonly name: string;
   readonly ordinal: number;
+  /** Stands for its text, for where in the module it was given to `deployment()`, and for the name that it was given there. */
+  readonly mark?: string;
 }
 
 export type PolicyName = "power-of-two-choices" | "round-robin" | "consistent-hash";
 
-/** In place of a deployment's name: the ingress of the application, whichever that is. No deployment can have this name. */
-export const INGRESS = "(ingress)";
+/** In place of a deployment's name: the ingress of the application, whichever that is. "#" is not allowed in names. */
+export const INGRESS = "#ingress";
 
 /**
  * Everything that a caller needs to route to one deployment: immutable, replaced whole by a newer one.
