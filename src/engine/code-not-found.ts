@@ -11,7 +11,7 @@ export function notFound(
   const subject = `The code of deployment "${deployment}" was not found:`;
   if (waits && !definitions.resembles(code))
     return (
-      `${subject} ${module} uses the result of a serve.run(…) before it defines ${name}. Replicas load the module again, and there is no such result in them: they wait there for ever. ` +
+      `${subject} ${module} defines ${name}, by deployment(${name}), after a serve.run(…) whose result it uses. Replicas load the module again, and wait there for ever: they run nothing that could give a result. ` +
       `Call deployment(${name}) before the first serve.run(…), or move the classes with their deployment(…) to a module of their own.`
     );
   const count = definitions.counted(code);

@@ -1,0 +1,83 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { TemporaryProject } from "../support/project.ts";
+
+/** How a script is loaded again in its replicas. */
+let project: TemporaryProject;
+beforeAll(() => {
+  project = new TemporaryProject();
+});
+afterAll(() => project[Symbol.dispose]());
+
+describe("a class that is defined after a serve.run whose result is used", () => {
+  const program = (options: string): string => `
+import { deployment, serve } from "heliostat";
+class First { call() { return "first"; } }
+const first = await serve.run(deployment(First).bind(), { name: "one", routePrefix: null${options} });
+console.log(await first.remote());
+class Second { call() { return "second"; } }
+try {
+  const second = await serve.run(deployment(Second, { maxConstructorRetryCount: 1 }).bind(), { name: "two", routePrefix: null${options} });
+  console.log(await second.remote());
+} catch (error) {
+  console.log(error.message);
+}
+await serve.shutdown();
+`;
+
+  it("is refused, by a message that says so and what to do", async () => {
+    project.write("used.ts", program(""));
+    const { stdout, stderr } = await project.run("used.ts");
+    expect(stderr).toBe("");
+    expect(stdout).toMatch(/^first\n/);
+    expect(stdout).toContain("defines Second, by deployment(Second), after a serve.run(…) whose result it uses");
+    expect(stdout).toContain("Call deployment(Second) before the first serve.run(…), or move the classes");
+  });
+
+  it("has the same name as the first one: the first one is not taken for it", async () => {
+    const text = program("")
+      .replace("class Second {", "const again = class First {")
+      .replace("deployment(Second", "deployment(again");
+    project.write("same-name.ts", text);
+    const { stdout } = await project.run("same-name.ts");
+    expect(stdout).toMatch(/^first\n.*defines First, .*after a serve\.run/);
+  });
+
+  it("runs where it is defined before, or locally", async () => {
+    const second = 'class Second { call() { return "second"; } }';
+    const before = program("")
+      .replace(second, "")
+      .replace("class First", `${second} const Deployed = deployment(Second); class First`)
+      .replace("deployment(Second, { maxConstructorRetryCount: 1 })", "Deployed");
+    project.write("before.ts", before);
+    project.write("local.ts", program(", local: true"));
+    for (const name of ["before.ts", "local.ts"]) expect((await project.run(name)).stdout).toBe("first\nsecond\n");
+  });
+});
+
+describe("serve.isReplica()", () => {
+  const program = (options: string, isolation = "process"): string => `
+import { deployment, serve } from "heliostat";
+const isReplica = serve.isReplica();
+class Asks {
+  readonly inConstructor = serve.isReplica();
+  call() { return [isReplica, this.inConstructor, serve.isReplica()]; }
+}
+if (!isReplica) console.log("only in the script");
+const handle = await serve.run(deployment(Asks, { isolation: "${isolation}" }).bind(), { routePrefix: null${options} });
+console.log(serve.isReplica(), ...(await handle.remote()));
+await serve.shutdown();
+`;
+
+  it.each([
+    ["processes", program(""), "false true true true"],
+    ["threads", program("", "thread"), "false true true true"],
+    // There the module is not loaded again, and the script's own code is no replica's.
+    ["one process", program(", local: true"), "false false true true"],
+  ])("tells a replica from the script, in %s", async (where, text, expected) => {
+    const name = `${where.replace(" ", "-")}.ts`;
+    project.write(name, text);
+    const { stdout, stderr } = await project.run(name);
+    expect(stderr).toBe("");
+    expect(stdout).toBe(`only in the script\n${expected}\n`);
+  });
+});
