@@ -81,3 +81,44 @@ await serve.shutdown();
     expect(stdout).toBe(`only in the script\n${expected}\n`);
   });
 });
+
+describe("the module of a definition is found", () => {
+  const program = (first: string, deployed = "deployment(Model)"): string => `
+import { deployment, serve } from "heliostat";
+${first}
+class Model { call() { return "ran"; } }
+const handle = await serve.run(${deployed}.bind(), { routePrefix: null });
+console.log(await handle.remote());
+await serve.shutdown();
+`;
+  // As bundlers do in their development mode, which evaluate each module under a made-up name.
+  const evaluated = `
+const evaluate = eval("(f) => f()\\n//# sourceURL=webpack-internal:///./src/model.js");
+const define = () => evaluate(() => eval("(deployment, target) => deployment(target)\\n//# sourceURL=webpack-internal:///(rsc)/./a.js"))(deployment, Model);`;
+
+  it.each([
+    ["where Error is frozen", program("Object.freeze(Error);")],
+    ["where Error is sealed", program("Object.seal(Error);")],
+    ["beside a prepareStackTrace of another library", program(`Error.prepareStackTrace = () => "nothing to see";`)],
+    [
+      "beside one that cannot be replaced",
+      program(`Object.defineProperty(Error, "prepareStackTrace", { value: (_, frames) => frames });`),
+    ],
+    ["where stacks are switched off", program("Error.stackTraceLimit = 0;")],
+    ["behind code with made-up URLs", program(evaluated, "define()")],
+  ])("%s", async (_, text) => {
+    project.write("found.ts", text);
+    const { stdout, stderr } = await project.run("found.ts");
+    expect(stderr).toBe("");
+    expect(stdout).toBe("ran\n");
+  });
+
+  it("where it cannot be told, by what the message says", async () => {
+    const blind = `Error.stackTraceLimit = 0; Object.freeze(Error);`;
+    project.write("blind.ts", program(blind));
+    const { stderr } = await project.run("blind.ts");
+    expect(stderr).toContain("Write deployment(…, { module: import.meta.url }).");
+    project.write("told.ts", program(blind, "deployment(Model, { module: import.meta.url })"));
+    expect((await project.run("told.ts")).stdout).toBe("ran\n");
+  });
+});
