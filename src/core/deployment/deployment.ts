@@ -5,6 +5,7 @@ import type { CodePlace } from "./code-site.ts";
 import { definitions } from "./definitions.ts";
 import { isClass, show } from "./option-checks.ts";
 import { deploymentName, resolveOptions, type ResolvedOptions } from "./options.ts";
+import { hasMethod, kindOf } from "./target-kind.ts";
 import type { AnyClass, Deployment, DeploymentOptions } from "./types.ts";
 
 /**
@@ -49,7 +50,7 @@ export class DeploymentDefinition {
 
   private constructor(target: Function, code: CodeReference, options: DeploymentOptions, place?: CodePlace) {
     this.target = target;
-    this.kind = isClass(target) ? "class" : "function";
+    this.kind = kindOf(target);
     this.answersHttp = this.kind === "class" && hasMethod(target, "fetch");
     this.code = code;
     this.name = options.name ?? deploymentName(nameOf(target), "name");
@@ -63,6 +64,7 @@ export class DeploymentDefinition {
   /** @param entry the public function whose caller is the module that defines the target. */
   static define(target: unknown, options: DeploymentOptions, entry: Function): DeploymentDefinition {
     if (typeof target !== "function") throw wrongTarget(target);
+    kindOf(target);
     resolveOptions(options, "", () => ({ module: "", name: "", ordinal: 0 }));
     if (options.name === undefined && nameOf(target) === "") {
       throw new ConfigError(
@@ -116,15 +118,6 @@ export class BoundApplication {
     this.args = Object.freeze(args);
     Object.freeze(this);
   }
-}
-
-/** Whether instances have a method of this name, own or inherited; a getter is not asked. */
-function hasMethod(target: Function, name: string): boolean {
-  for (let at: unknown = target.prototype; typeof at === "object" && at !== null; at = Object.getPrototypeOf(at)) {
-    const property = Object.getOwnPropertyDescriptor(at, name);
-    if (property !== undefined) return typeof property.value === "function";
-  }
-  return false;
 }
 
 /** A class may have a static member of this name, of any type. */

@@ -102,9 +102,16 @@ export function show(value: unknown): string {
   }
 }
 
-/** Whether a function is a class; the language has no other way to tell than its text. */
+/**
+ * Whether a function is a class; the language has no other way to tell than its text.
+ *
+ * One behind a `Proxy` has none, but a `prototype` that cannot be set to another, as only a class has.
+ */
 export function isClass(value: unknown): value is abstract new (...args: never[]) => object {
-  return typeof value === "function" && /^class\b/.test(Function.prototype.toString.call(value));
+  if (typeof value !== "function") return false;
+  const source = Function.prototype.toString.call(value);
+  if (/^class\b/.test(source)) return true;
+  return source.endsWith("{ [native code] }") && Reflect.getOwnPropertyDescriptor(value, "prototype")?.writable === false;
 }
 
 /** Names in quotes, for messages. */

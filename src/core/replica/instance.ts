@@ -1,4 +1,6 @@
 import { DeploymentFailedError } from "../errors.ts";
+import { READY } from "../http/ingress.ts";
+import { isThenable } from "./thenable.ts";
 
 /** A class's life-cycle methods as the host calls them. */
 interface Hooks {
@@ -17,15 +19,25 @@ export async function construct(
 ): Promise<object | Function> {
   if (kind === "function") return target;
   const { create } = target as { create?: unknown };
-  if (typeof create !== "function") return Reflect.construct(target, args) as object;
-  const made: unknown = await Reflect.apply(create, target, args);
-  if (typeof made === "object" && made !== null) return made;
-  throw new DeploymentFailedError(
-    `${target.name}.create() gave ${made === null ? "null" : typeof made}; it must give an instance of the class.`,
-    {
-      deployment: target.name,
-    },
-  );
+  const hasCreate = typeof create === "function";
+  const made: unknown = hasCreate ? Reflect.apply(create, target, args) : Reflect.construct(target, args);
+  // Awaited, it would be taken for a promise, and the replica would never be ready.
+  if (isThenable(made) && !(made instanceof Promise) && (!hasCreate || made instanceof target))
+    throw failed(
+      target,
+      `An instance of ${target.name} has a member "then", for which await takes it for a promise. Rename it.`,
+    );
+  const instance: unknown = await made;
+  if (typeof instance !== "object" || instance === null) {
+    const what = instance === null ? "null" : typeof instance;
+    throw failed(target, `${target.name}.create() gave ${what}; it must give an instance of the class.`);
+  }
+  await (instance as { readonly [READY]?: unknown })[READY];
+  return instance;
+}
+
+function failed(target: Function, message: string): DeploymentFailedError {
+  return new DeploymentFailedError(message, { deployment: target.name });
 }
 
 /** @throws {DeploymentFailedError} if the class cannot be reconfigured, and whatever its method throws. */

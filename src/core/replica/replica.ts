@@ -14,6 +14,7 @@ import type { IncomingCall } from "./incoming-call.ts";
 import type { Peer } from "./peer.ts";
 import { isAStream, notAStream, timedOutBefore, unknownMethod } from "./refusals.ts";
 import { iteratorOf, pump } from "./streaming.ts";
+import { isThenable } from "./thenable.ts";
 
 /** What `getReplicaContext()` shows, fixed for the life of the replica but for the world's size. */
 export interface ReplicaIdentity {
@@ -315,10 +316,6 @@ function acceptorOf(target: object | Function): ReturnType<ExchangeHost["accepto
 
 export function methodsOf(target: object | Function): string[] {
   return callableMethods(target);
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { IncomingCall } from "./incoming-call.ts";
+import { isThenable } from "./thenable.ts";
 
 type AnyIterator = AsyncIterator<unknown> | Iterator<unknown>;
 
@@ -120,8 +121,4 @@ export function pump(call: IncomingCall, iterator: AnyIterator, options: PumpOpt
   };
 
   advance();
-}
-
-function isThenable(step: unknown): boolean {
-  return typeof step === "object" && step !== null && typeof (step as { then?: unknown }).then === "function";
 }

@@ -1,0 +1,4 @@
+/** Whether `await` takes an object for a promise. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+}
