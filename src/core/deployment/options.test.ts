@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ConfigError } from "../errors.ts";
+import { INGRESS } from "../router/snapshot.ts";
 import { nearestName } from "./option-checks.ts";
 import { resolveOptions, type ResolvedOptions } from "./options.ts";
 import type { DeploymentOptions } from "./types.ts";
@@ -37,6 +38,10 @@ test("fills in the defaults", () => {
     logging: { level: "info", accessLog: false },
     version: undefined,
   } satisfies ResolvedOptions);
+});
+
+test("a deployment cannot have the name under which the ingress of its application is followed", () => {
+  expect(refusedBy({ name: INGRESS }).path).toBe("name");
 });
 
 test("keeps every option that is given", () => {
