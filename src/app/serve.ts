@@ -76,7 +76,8 @@ export const serve: Serve = {
   },
 
   isReplica() {
-    return currentReplica() !== undefined;
+    // A proxy loads the module for a routing policy in it; what a replica keeps out is to be kept out there too.
+    return currentReplica() !== undefined || processState.builder?.loadsAgain === true;
   },
 
   getReplicaContext(): ReplicaContext {

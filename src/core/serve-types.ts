@@ -165,8 +165,10 @@ export interface Serve {
   /** Stops everything and resolves when every process is gone and no socket or file is left. Idempotent; `run` may follow. An instance of another process goes on: this one disconnects. */
   shutdown(): Promise<void>;
   /**
-   * Whether this code runs in a replica, also while its module is loaded there: a replica loads the module again up to
-   * `serve.run`, and what only the script is to do, such as a migration, must be kept out of that.
+   * Whether this code runs in a replica, also while its module is loaded there.
+   *
+   * A replica loads the module again up to `serve.run`: what only the script is to do, such as a migration, is kept out by
+   * this. It is true in a proxy that loads the module for its routing policy, too.
    */
   isReplica(): boolean;
   /** The replica this code runs in. Throws outside of one. */
@@ -175,7 +177,12 @@ export interface Serve {
   getRequestContext(): RequestContext;
   /** The model of the request being served, or "". */
   getMultiplexedModelId(): string;
-  /** A deployment class from anything with a `fetch(request)`: Hono, h3, itty-router. */
+  /**
+   * A deployment class from anything with a `fetch(request)`: Hono, h3, itty-router. It can be extended. What else the app
+   * has of `websocket`, `reconfigure`, `checkHealth`, `recordRoutingStats` and a destructor is the deployment's.
+   *
+   * @throws {ConfigError} for what is no app, with what to write instead.
+   */
   ingress(app: FetchApp): new () => FetchApp;
   /** The same from a function of handles, run once in each replica. It may be async, but an app that has a `then`, as itty-router's, must be wrapped then: `{ fetch: router.fetch }`. */
   ingress<P extends readonly unknown[]>(

@@ -21,6 +21,8 @@ export interface ReplicaRole {
 
 /** What a process that only builds applications is to the code in it. */
 export interface BuilderRole {
+  /** Another process has built the application already: the module is loaded again, for its definitions. */
+  readonly loadsAgain: boolean;
   /** The script has reached `serve.run`, where it waits for ever. */
   capture(app: unknown): void;
 }

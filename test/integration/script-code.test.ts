@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { TemporaryProject } from "../support/project.ts";
 
@@ -79,6 +81,28 @@ await serve.shutdown();
     const { stdout, stderr } = await project.run(name);
     expect(stderr).toBe("");
     expect(stdout).toBe(`only in the script\n${expected}\n`);
+  });
+
+  it("keeps code out of proxies too, which load the module for a routing policy", async () => {
+    project.write(
+      "proxied.ts",
+      `
+import { appendFileSync } from "node:fs";
+import { deployment, serve } from "heliostat";
+appendFileSync("loaded", serve.isReplica() ? "again\\n" : "first\\n");
+const App = deployment(class App { fetch() { return new Response("ran"); } }, {
+  requestRouter: { policy: (candidates) => candidates[0] },
+});
+await serve.run(App.bind(), { http: { port: 0, workers: 2 } });
+const { url } = (await serve.status()).proxies[0];
+console.log(await (await fetch(url)).text());
+await serve.shutdown();
+`,
+    );
+    expect((await project.run("proxied.ts")).stdout).toBe("ran\n");
+    const loaded = readFileSync(join(project.path, "loaded"), "utf8").trimEnd().split("\n").toSorted();
+    // The script; its replica and two proxies.
+    expect(loaded).toEqual(["again", "again", "again", "first"]);
   });
 });
 

@@ -25,6 +25,7 @@ const files = new LoadedFiles(new URL(import.meta.url.endsWith(".ts") ? "../../"
 let captured: unknown = NOTHING;
 const parked = Promise.withResolvers<undefined>();
 processState.builder = {
+  loadsAgain: false,
   capture(app) {
     captured = app;
     parked.resolve(undefined);

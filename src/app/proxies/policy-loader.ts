@@ -16,7 +16,7 @@ export class PolicyLoader {
   constructor(log: Log) {
     this.#log = log;
     // A script that goes on to `serve.run` waits there for ever: by then it has defined what it runs.
-    processState.builder = { capture: () => this.#parked.resolve() };
+    processState.builder = { loadsAgain: true, capture: () => this.#parked.resolve() };
   }
 
   /** What a snapshot is to wait for until its policy can be asked; undefined if for nothing. Never rejects. */

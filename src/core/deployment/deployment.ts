@@ -28,7 +28,8 @@ import type { AnyClass, Deployment, DeploymentOptions } from "./types.ts";
  * await serve.shutdown();
  * ```
  *
- * @throws {ConfigError} for what is neither a class nor a function, for one without a name, and for wrong options.
+ * @throws {ConfigError} for what is neither a class nor a function, for one without a name, for a class that a replica
+ *   could not hold, such as one with a method `then`, and for wrong options.
  */
 export function deployment<D extends AnyClass | AnyFunction>(
   target: D,

@@ -111,7 +111,9 @@ export function isClass(value: unknown): value is abstract new (...args: never[]
   if (typeof value !== "function") return false;
   const source = Function.prototype.toString.call(value);
   if (/^class\b/.test(source)) return true;
-  return source.endsWith("{ [native code] }") && Reflect.getOwnPropertyDescriptor(value, "prototype")?.writable === false;
+  return (
+    source.endsWith("{ [native code] }") && Reflect.getOwnPropertyDescriptor(value, "prototype")?.writable === false
+  );
 }
 
 /** Names in quotes, for messages. */

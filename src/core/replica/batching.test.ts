@@ -392,10 +392,7 @@ describe("contexts (M6)", () => {
   test("the deadline of a request that is over holds for nothing that it has started", async () => {
     const call = batch(async (items: number[]) => items.map(() => place.contexts.get()!), { maxBatchSize: 2 });
     const replica = place.replica();
-    const [ended, cancelled] = [
-      replica.request("", { deadlineMs: 1_000 }),
-      replica.request("", { deadlineMs: 2_000 }),
-    ];
+    const [ended, cancelled] = [replica.request("", { deadlineMs: 1_000 }), replica.request("", { deadlineMs: 2_000 })];
     ended.end();
     cancelled.cancel();
     cancelled.end();
@@ -409,7 +406,10 @@ describe("contexts (M6)", () => {
 
   test("what the handler has started goes on without the deadlines of its callers", async () => {
     const call = batch(async (items: number[]) => items.map(() => place.contexts.get()!), { maxBatchSize: 1 });
-    const scope = await place.replica().request("", { deadlineMs: 1_000 }).run(() => call(1));
+    const scope = await place
+      .replica()
+      .request("", { deadlineMs: 1_000 })
+      .run(() => call(1));
     await place.settle();
     expect(scope.isOver).toBe(true);
     const ended: Error[] = [];

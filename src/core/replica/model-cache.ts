@@ -189,7 +189,11 @@ export class ModelCache<M> implements ModelHolder {
     try {
       model = await run(scope, () => load(modelId, signal));
       isLoaded = true;
-      if (maxBytes !== Infinity) entry.bytes = checkedSize(modelId, run(scope, () => sizeOf!(model!)));
+      if (maxBytes !== Infinity)
+        entry.bytes = checkedSize(
+          modelId,
+          run(scope, () => sizeOf!(model!)),
+        );
       entry.resolve(model);
     } catch (error) {
       if (isLoaded) await this.#destroy(modelId, model);

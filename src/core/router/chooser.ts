@@ -57,7 +57,8 @@ export class Chooser {
   /** Chooses as the snapshot says. A policy that goes on keeps what it remembers, such as whose turn it is. */
   follow(snapshot: DeploymentSnapshot): void {
     const { policy } = snapshot;
-    const key = typeof policy === "string" ? policy : JSON.stringify([policy.module, policy.name, policy.ordinal, policy.mark]);
+    const key =
+      typeof policy === "string" ? policy : JSON.stringify([policy.module, policy.name, policy.ordinal, policy.mark]);
     if (key === this.#key) return;
     this.#key = key;
     this.#userPolicy = undefined;
