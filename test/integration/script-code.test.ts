@@ -83,6 +83,25 @@ await serve.shutdown();
     expect(stdout).toBe(`only in the script\n${expected}\n`);
   });
 
+  it("is not needed where the deployments are in a module of their own: replicas load that, and not the script", async () => {
+    const note = (who: string): string =>
+      `import { appendFileSync } from "node:fs"; appendFileSync("loads", "${who}\\n"); import { deployment, serve } from "heliostat";`;
+    project.write(
+      "deployed.ts",
+      `${note("module")} export const App = deployment(class App { call() { return 1; } });`,
+    );
+    project.write(
+      "script.ts",
+      `${note("script")} import { App } from "./deployed.ts";
+const handle = await serve.run(App.bind(), { routePrefix: null });
+console.log(await handle.remote());
+await serve.shutdown();`,
+    );
+    expect((await project.run("script.ts")).stdout).toBe("1\n");
+    const loads = readFileSync(join(project.path, "loads"), "utf8").trimEnd().split("\n").toSorted();
+    expect(loads).toEqual(["module", "module", "script"]);
+  });
+
   it("keeps code out of proxies too, which load the module for a routing policy", async () => {
     project.write(
       "proxied.ts",
