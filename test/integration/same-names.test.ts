@@ -1,12 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { TemporaryProject } from "../support/project.ts";
+import { socketDirectories } from "./harness.ts";
 
 /** The wrong class never runs: what has one name is told apart in the replica, or refused, whatever order it arises in. */
 let project: TemporaryProject;
 beforeAll(() => {
   project = new TemporaryProject();
 });
-afterAll(() => project[Symbol.dispose]());
+afterAll(() => {
+  project[Symbol.dispose]();
+  expect(project.pids.length).toBeGreaterThan(0);
+  expect(project.pids.flatMap(socketDirectories), "socket directories after the programs").toEqual([]);
+});
 
 let count = 0;
 /** Runs a program; gives what it has printed, line by line. */

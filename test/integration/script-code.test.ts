@@ -2,13 +2,18 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { TemporaryProject } from "../support/project.ts";
+import { socketDirectories } from "./harness.ts";
 
 /** How a script is loaded again in its replicas. */
 let project: TemporaryProject;
 beforeAll(() => {
   project = new TemporaryProject();
 });
-afterAll(() => project[Symbol.dispose]());
+afterAll(() => {
+  project[Symbol.dispose]();
+  expect(project.pids.length).toBeGreaterThan(0);
+  expect(project.pids.flatMap(socketDirectories), "socket directories after the programs").toEqual([]);
+});
 
 describe("a class that is defined after a serve.run whose result is used", () => {
   const program = (options: string): string => `

@@ -15,6 +15,8 @@ export interface Ran {
 /** A folder with programs that import the package by its name, as in a project that has it installed. */
 export class TemporaryProject implements Disposable {
   readonly path: string = mkdtempSync(join(tmpdir(), "heliostat-project-"));
+  /** Of the programs that have run. */
+  readonly pids: number[] = [];
 
   constructor(packages: readonly string[] = []) {
     mkdirSync(join(this.path, "node_modules"));
@@ -33,9 +35,10 @@ export class TemporaryProject implements Disposable {
   run(name: string, nodeOptions: readonly string[] = []): Promise<Ran> {
     const args = ["--conditions=heliostat-source", ...nodeOptions, join(this.path, name)];
     return new Promise((resolve) => {
-      execFile(process.execPath, args, { timeout: 30_000, cwd: this.path }, (error, stdout, stderr) =>
+      const child = execFile(process.execPath, args, { timeout: 30_000, cwd: this.path }, (error, stdout, stderr) =>
         resolve({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr }),
       );
+      if (child.pid !== undefined) this.pids.push(child.pid);
     });
   }
 

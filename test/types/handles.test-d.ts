@@ -167,3 +167,7 @@ describe("where handles come from", () => {
     expectTypeOf(handle.predict).toEqualTypeOf<MethodHandle<Model["predict"]>>();
   });
 });
+
+test("a replica can be told from the script", () => {
+  expectTypeOf(serve.isReplica()).toEqualTypeOf<boolean>();
+});
