@@ -1,7 +1,7 @@
 import { isClass, show } from "../deployment/option-checks.ts";
 import { ConfigError, DeploymentFailedError } from "../errors.ts";
 import type { FetchApp } from "../serve-types.ts";
-import { isResponse } from "./response-sender.ts";
+import { isResponse } from "./response-head.ts";
 
 /** On a class: what to tell whoever waits long for an instance of it. */
 export const WHILE_CONSTRUCTED = Symbol("while constructed");

@@ -307,11 +307,13 @@ export class Replica {
   }
 }
 
-/** `static acceptWebSocket` of the class that is served. */
+/** What decides about WebSockets: `static acceptWebSocket` of the class, or the same of the app that it was made of. */
 function acceptorOf(target: object | Function): ReturnType<ExchangeHost["acceptor"]> {
   const served = (target as { readonly constructor?: unknown }).constructor;
-  const method = typeof served === "function" ? (served as { acceptWebSocket?: unknown }).acceptWebSocket : undefined;
-  return typeof method === "function" ? { method, self: served } : undefined;
+  const own = typeof served === "function" ? (served as { acceptWebSocket?: unknown }).acceptWebSocket : undefined;
+  if (typeof own === "function") return { method: own, self: served };
+  const method = findMethod(target, "acceptWebSocket");
+  return method && { method, self: target };
 }
 
 export function methodsOf(target: object | Function): string[] {
