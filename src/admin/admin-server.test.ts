@@ -1,7 +1,10 @@
 import { once } from "node:events";
 import { request as httpRequest } from "node:http";
 import { resolve } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { answersOf } from "../../test/support/raw-answers.ts";
+import { RawClient } from "../../test/support/raw-client.ts";
+import { serverConnections } from "../../test/support/server-connections.ts";
 import { openAdminServer, type AdminServer } from "./admin-server.ts";
 import { FakeService } from "./fake-service.ts";
 
@@ -347,4 +350,43 @@ test("closing lets an answer leave that is being made", async () => {
   expect((await asked).headers.get("connection")).toBe("close");
   await closed;
   await expect(fetch(server.url)).rejects.toThrow();
+});
+
+describe("bytes that are no request of its own kind", () => {
+  const ask = async (text: string) => answersOf((await RawClient.exchange(server.url, text)).text);
+
+  test("a target may be a URL; its host is looked at, too", async () => {
+    const get = (url: string) => `GET ${url} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`;
+    const [answer] = await ask(get("http://localhost/api/v1/instance"));
+    expect([answer!.status, JSON.parse(answer!.body)]).toEqual([200, expect.any(Object)]);
+    expect((await ask(get("http://evil.example/api/v1/instance")))[0]!.status).toBe(403);
+    expect((await ask(get("ftp://localhost/api")))[0]!.status).toBe(400);
+  });
+
+  test.each([
+    ["no HTTP", "hello\r\n\r\n", 400],
+    ["no Host", "GET /api/v1/instance HTTP/1.1\r\n\r\n", 400],
+    [
+      "two Hosts",
+      "GET /api/v1/instance HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+      400,
+    ],
+    ["CONNECT", "CONNECT a:1 HTTP/1.1\r\nHost: localhost\r\n\r\n", 405],
+    ["TRACE", "TRACE / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 405],
+    ["a header that is too large", `GET / HTTP/1.1\r\nHost: localhost\r\nX: ${"x".repeat(20_000)}\r\n\r\n`, 431],
+  ])("%s is answered and hurts nobody", async (_what, text, status) => {
+    for (let i = 0; i < 10; i++) {
+      const client = await RawClient.open(server.url);
+      client.write(text + "x".repeat(50_000));
+      if (i % 2 === 0) await new Promise(setImmediate);
+      client.reset();
+    }
+    const answers = await ask(text);
+    expect(answers.map((each) => each.status)).toEqual([status]);
+    expect(answers[0]!.fields).toMatchObject({
+      date: expect.any(String),
+      "content-type": expect.stringContaining("text/plain"),
+    });
+    await vi.waitFor(() => expect(serverConnections(server.url)).toBe(0), { timeout: 5_000 });
+  });
 });

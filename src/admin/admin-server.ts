@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { pipeline, Readable } from "node:stream";
@@ -5,6 +6,10 @@ import type { Clock } from "../core/contracts/clock.ts";
 import { ConfigError } from "../core/errors.ts";
 import { systemClock } from "../engine/system-clock.ts";
 import { closeSlowly } from "../proxy/close-slowly.ts";
+import { clientErrorReply } from "../proxy/error-reply.ts";
+import { refuseSocket } from "../proxy/refuse-socket.ts";
+import { readHead } from "../proxy/request-head.ts";
+import { notServed, readRequestLine } from "../proxy/request-line.ts";
 import { adminRoutes, ok } from "./admin-routes.ts";
 import type { AdminService } from "./admin-service.ts";
 import { guard, isLoopbackName } from "./guard.ts";
@@ -13,6 +18,8 @@ import { errorReply, type Reply } from "./reply.ts";
 import { rayRoutes } from "./ray-routes.ts";
 import { findRoute, type AdminCall, type AdminRoute } from "./route.ts";
 
+/** How long a request may take to arrive. */
+const RECEIVE_TIMEOUT_MS = 60_000;
 /** How long answers that are being made may take when the server closes. */
 const CLOSE_TIMEOUT_MS = 5_000;
 
@@ -58,7 +65,7 @@ export async function openAdminServer(options: AdminServerOptions): Promise<Admi
   const routes: readonly AdminRoute[] = [...adminRoutes, ...rayRoutes, description];
   let closing: Promise<void> | undefined;
   const waiting = new Set<AbortController>();
-  const server = createServer((request, response) => {
+  const server = createServer({ requestTimeout: RECEIVE_TIMEOUT_MS, requireHostHeader: false }, (request, response) => {
     const wait = new AbortController();
     waiting.add(wait);
     response.once("close", () => {
@@ -69,6 +76,14 @@ export async function openAdminServer(options: AdminServerOptions): Promise<Admi
       send({ request, response, reply, clock, isLast: closing !== undefined }),
     );
   });
+  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    // A client that is gone has nobody who could be answered, and one that has an answer in flight gets no other.
+    if (!socket.writable || error.syscall !== undefined) socket.destroy();
+    else refuseSocket(socket, clientErrorReply(error), { requestId: randomUUID(), clock });
+  });
+  server.on("connect", (_request, socket) =>
+    refuseSocket(socket, notServed("CONNECT"), { requestId: randomUUID(), clock }),
+  );
   await listen(server, host, port);
   const address = server.address() as AddressInfo;
   return {
@@ -85,8 +100,13 @@ type Context = Pick<AdminServerOptions, "token" | "service"> &
 
 async function answer(request: IncomingMessage, { routes, token, service, signal }: Context): Promise<Reply> {
   try {
-    guard(request, token);
-    const [path, query] = (request.url ?? "/").split("?", 2);
+    const line = readRequestLine(request as { method: string; url: string; httpVersion: string }, readHead(request));
+    if ("reply" in line) {
+      const { status, text, headers } = line.reply;
+      return { status, body: text, contentType: "text/plain; charset=utf-8", headers: Object.fromEntries(headers) };
+    }
+    guard(request, { host: line.host, token });
+    const [path, query] = line.target.split("?", 2);
     const { route, params } = findRoute(routes, request.method ?? "GET", path!);
     return await route.run({ service, request, signal, params, query: new URLSearchParams(query) });
   } catch (error) {

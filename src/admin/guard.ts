@@ -11,8 +11,11 @@ import { RequestError } from "./reply.ts";
  *
  * @throws {RequestError} 401 or 403
  */
-export function guard(request: IncomingMessage, token: string | undefined): void {
-  const { host, origin, authorization } = request.headers;
+export function guard(
+  request: Pick<IncomingMessage, "headers">,
+  { host, token }: { readonly host: string; readonly token: string | undefined },
+): void {
+  const { origin, authorization } = request.headers;
   if (token !== undefined) {
     const given = /^bearer +(.*)$/i.exec(authorization ?? "")?.[1];
     if (given !== undefined && isEqual(given.trim(), token)) return;
@@ -23,8 +26,8 @@ export function guard(request: IncomingMessage, token: string | undefined): void
       { name: "UnauthorizedError", status: 401, headers: { "www-authenticate": "Bearer" } },
     );
   }
-  if (host === undefined || !isLoopbackName(hostnameOf(host)))
-    throw forbidden(`The host "${host ?? ""}" is no name of this machine's loopback. Use 127.0.0.1 or localhost.`);
+  if (!isLoopbackName(hostnameOf(host)))
+    throw forbidden(`The host "${host}" is no name of this machine's loopback. Use 127.0.0.1 or localhost.`);
   if (origin !== undefined && origin.toLowerCase() !== `http://${host.toLowerCase()}`)
     throw forbidden(`Pages of ${origin} may not use this interface.`);
 }

@@ -44,3 +44,17 @@ export function errorReply(error: unknown, { requestId, refusalOf }: ErrorContex
 export function plain(status: number, text: string): PlainReply {
   return { status, text, headers: [] };
 }
+
+/** What a client is told of bytes that node:http could not read. */
+export function clientErrorReply(error: NodeJS.ErrnoException): PlainReply {
+  switch (error.code) {
+    case "HPE_HEADER_OVERFLOW":
+      return plain(431, "The header of the request is too large.");
+    case "HPE_CHUNK_EXTENSIONS_OVERFLOW":
+      return plain(413, "The extensions of a chunk are too large.");
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return plain(408, "The request did not arrive in time.");
+    default:
+      return plain(400, "The request is not valid HTTP.");
+  }
+}

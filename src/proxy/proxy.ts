@@ -9,7 +9,7 @@ import { clientOrigin } from "./client-origin.ts";
 import { closeSlowly } from "./close-slowly.ts";
 import { Connection } from "./connection.ts";
 import { Cors } from "./cors.ts";
-import { plain, type PlainReply } from "./error-reply.ts";
+import { clientErrorReply, plain, type PlainReply } from "./error-reply.ts";
 import { exchangeOf, HttpExchange } from "./http-exchange.ts";
 import { createTls, listen } from "./listen.ts";
 import { ownReply } from "./own-routes.ts";
@@ -242,7 +242,7 @@ export class Proxy {
     }
     const { clock } = this.#settings;
     const { last } = connection;
-    const reply = replyTo(error);
+    const reply = clientErrorReply(error);
     if (last === undefined || last.request.complete) {
       // It is what follows the requests that were read: they have their answers first.
       const requestId = requestIdOf(undefined);
@@ -268,17 +268,4 @@ type Counted = { [PROXY]?: Proxy };
 
 function onResponseClosed(this: ServerResponse): void {
   (this as Counted)[PROXY]!.answered(this.req.socket);
-}
-
-function replyTo(error: NodeJS.ErrnoException): PlainReply {
-  switch (error.code) {
-    case "HPE_HEADER_OVERFLOW":
-      return plain(431, "The header of the request is too large.");
-    case "HPE_CHUNK_EXTENSIONS_OVERFLOW":
-      return plain(413, "The extensions of a chunk are too large.");
-    case "ERR_HTTP_REQUEST_TIMEOUT":
-      return plain(408, "The request did not arrive in time.");
-    default:
-      return plain(400, "The request is not valid HTTP.");
-  }
 }
