@@ -6,6 +6,8 @@ const FIRST_BYTES = 512;
 const LOOK_FLUSHES = 64;
 /** More preemptions than this in a look: whoever is woken takes this side's core. */
 const MAX_PREEMPTIONS = LOOK_FLUSHES / 4;
+/** Where an early flush only takes the core away, this much gathers: each flush costs the whole way into the other process and back. */
+const GATHERED_BYTES = 32_768;
 const FIRST_PAUSE_TURNS = 1_024;
 const LAST_PAUSE_TURNS = 8_192;
 
@@ -52,6 +54,7 @@ export class FlushPace {
   }
 
   #first(): number {
-    return this.#preemptions === undefined || this.#pausedTurns > 0 ? FLUSH_BYTES : FIRST_BYTES;
+    if (this.#preemptions === undefined) return FLUSH_BYTES;
+    return this.#pausedTurns > 0 ? GATHERED_BYTES : FIRST_BYTES;
   }
 }
